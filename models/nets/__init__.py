@@ -1,0 +1,1 @@
+"""The torch definitions, one architecture a file; everything here imports torch."""

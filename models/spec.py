@@ -1,0 +1,85 @@
+"""What a reference model is, as data: its inputs, outputs, symbolic dims and sizes (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.generic]
+Config = Mapping[str, int | float | str | tuple[int, ...]]
+Kind = Literal["normal", "ids", "mask", "positions", "segments"]
+SIZES = ("tiny", "small", "full")
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One graph input.
+
+    Attributes:
+        name: Name of the graph input.
+        shape: Dims; a string is a symbolic dim, ``"a + b"`` the sum of two of them.
+        kind: What the values mean, which decides how samples are drawn.
+        high: For ``ids`` and ``segments``, one more than the largest index.
+    """
+
+    name: str
+    shape: tuple[int | str, ...]
+    kind: Kind = "normal"
+    high: int = 0
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """float32 for values, int64 for everything that indexes or masks."""
+        return np.dtype(np.float32 if self.kind == "normal" else np.int64)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference architecture in all its sizes.
+
+    Attributes:
+        name: Name on the command line.
+        summary: One line for listings.
+        configs: Hyperparameters for each of :data:`SIZES`.
+        inputs: The graph inputs for one configuration.
+        outputs: The output names for one configuration.
+        dims: The size each symbolic dim has in the example inputs, for one configuration.
+        output_axes: Symbolic dims of the outputs, for one configuration.
+    """
+
+    name: str
+    summary: str
+    configs: Mapping[str, Config]
+    inputs: Callable[[Config], tuple[InputSpec, ...]]
+    outputs: Callable[[Config], tuple[str, ...]]
+    dims: Callable[[Config], dict[str, int]]
+    output_axes: Callable[[Config], dict[str, dict[int, str]]] = field(default=lambda _: {})
+
+
+def number(config: Config, key: str) -> int:
+    """The whole number that ``config`` holds under ``key``."""
+    value = config[key]
+    if not isinstance(value, int):
+        raise TypeError(f"{key} is {value!r}, expected a whole number")
+    return value
+
+
+def dim_size(dim: int | str, sizes: Mapping[str, int]) -> int:
+    """The size of one dim of an :class:`InputSpec`, given the sizes of the symbolic ones."""
+    if isinstance(dim, int):
+        return dim
+    return sum(sizes[part.strip()] for part in dim.split("+"))
+
+
+def dynamic_axes(reference: Reference, config: Config) -> dict[str, dict[int, str]]:
+    """Symbolic dims by input and output name, in the form ``torch.onnx.export`` takes."""
+    axes = {
+        spec.name: {i: d for i, d in enumerate(spec.shape) if isinstance(d, str)}
+        for spec in reference.inputs(config)
+    }
+    axes.update(reference.output_axes(config))
+    return {name: dims for name, dims in axes.items() if dims}
