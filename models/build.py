@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import zlib
 from collections.abc import Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ class Built(NamedTuple):
         dynamic_axes: Symbolic dims by input and output name.
         fixed_arguments: How many inputs are named arguments of ``forward``; the rest are its
             ``*args`` (the key/value cache).
+        specialised: Symbolic dims that torch.export can only trace at the example inputs' size.
     """
 
     module: nn.Module
@@ -36,6 +38,7 @@ class Built(NamedTuple):
     output_names: tuple[str, ...]
     dynamic_axes: dict[str, dict[int, str]]
     fixed_arguments: int
+    specialised: tuple[str, ...]
 
 
 def lookup(name: str, size: str) -> tuple[Reference, Config]:
@@ -98,10 +101,11 @@ def build(name: str, size: str = "tiny", *, seed: int = 0) -> Built:
         reference.outputs(config),
         dynamic_axes(reference, config),
         sum(not n.startswith("past_key_values") for n in samples),
+        reference.specialised,
     )
 
 
-def require_torch():  # type: ignore[no-untyped-def]
+def require_torch() -> ModuleType:
     """torch, or an error that says how to get it."""
     try:
         import torch

@@ -63,7 +63,7 @@ def _torchscript(
 ) -> None:
     import torch
 
-    preserve = {} if optimize else {"training": torch.onnx.TrainingMode.PRESERVE}
+    preserve: dict[str, Any] = {} if optimize else {"training": torch.onnx.TrainingMode.PRESERVE}
     torch.onnx.export(
         built.module,
         built.example_inputs,
@@ -101,7 +101,8 @@ def _dynamic_shapes(built: Built) -> tuple[Any, ...]:
     shapes: list[Any] = []
     for name in built.input_names:
         axes = built.dynamic_axes.get(name, {})
-        shapes.append({i: torch.export.Dim.DYNAMIC if "+" in d else d for i, d in axes.items()})
+        free = {i: d for i, d in axes.items() if d not in built.specialised}
+        shapes.append({i: torch.export.Dim.DYNAMIC if "+" in d else d for i, d in free.items()})
     fixed = built.fixed_arguments
     if len(shapes) == fixed:
         return tuple(shapes)

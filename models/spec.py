@@ -49,6 +49,7 @@ class Reference:
         outputs: The output names for one configuration.
         dims: The size each symbolic dim has in the example inputs, for one configuration.
         output_axes: Symbolic dims of the outputs, for one configuration.
+        specialised: Symbolic dims that torch.export can only trace at one size.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Reference:
     outputs: Callable[[Config], tuple[str, ...]]
     dims: Callable[[Config], dict[str, int]]
     output_axes: Callable[[Config], dict[str, dict[int, str]]] = field(default=lambda _: {})
+    specialised: tuple[str, ...] = ()
 
 
 def number(config: Config, key: str) -> int:

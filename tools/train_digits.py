@@ -110,7 +110,7 @@ def train(split: Split, epochs: int) -> DigitsNet:
     optimizer = torch.optim.AdamW(net.parameters(), lr=4e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     for _ in range(epochs):
-        for batch in torch.randperm(len(images)).split(64):
+        for batch in torch.split(torch.randperm(len(images)), 64):
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(net(_shifted(images[batch])), labels[batch])
             loss.backward()  # type: ignore[no-untyped-call]

@@ -1,0 +1,1 @@
+"""Passes as values, pipelines as text, and the manager that runs them."""

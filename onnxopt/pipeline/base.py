@@ -1,0 +1,78 @@
+"""What a pass is, and what it gets to work with."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from ..analysis.facts import Facts
+from ..rewrite.editor import Editor
+from ..rewrite.gate import Gate
+from ..rewrite.stats import Stats
+
+Array = np.ndarray[Any, Any]
+Evaluate = Callable[[onnx.ModelProto, Mapping[str, Array]], Sequence[Array]]
+
+
+@dataclass
+class Context:
+    """The model under optimisation and the services a pass may use.
+
+    Attributes:
+        model: The model; passes change it through ``editor`` only.
+        gate: Admits each rewrite.
+        stats: Counts what happened.
+        evaluate: Runs a small model on the runtime, for constant folding; None where no runtime is
+            installed.
+        facts: Types, shapes and constants of ``model``.
+        editor: Commits rewrites.
+    """
+
+    model: ir.Model
+    gate: Gate = field(default_factory=Gate)
+    stats: Stats = field(default_factory=Stats)
+    evaluate: Evaluate | None = None
+    facts: Facts = field(init=False)
+    editor: Editor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.facts = Facts(self.model)
+        self.editor = Editor(self.model, self.facts, self.gate, self.stats)
+
+    def refresh(self) -> None:
+        """Derives all facts anew, after a change that made shapes or constants known."""
+        left = self.editor.budget.left
+        self.facts = Facts(self.model)
+        self.editor = Editor(self.model, self.facts, self.gate, self.stats)
+        self.editor.budget.left = left
+
+
+class Pass(abc.ABC):
+    """A step of a pipeline. Subclasses are frozen dataclasses whose fields are its options.
+
+    Attributes:
+        name: Kebab-case name.
+        summary: One line.
+        exact: Whether results stay bit-identical.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    exact: ClassVar[bool] = True
+
+    @abc.abstractmethod
+    def run(self, context: Context) -> int:
+        """Changes the model.
+
+        Args:
+            context: The model and the services.
+
+        Returns:
+            How many changes were made; 0 where the model is as it was.
+        """

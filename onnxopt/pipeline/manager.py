@@ -1,0 +1,217 @@
+"""Runs a pipeline. A pass that raises is rolled back, reported with a reproducer, and skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+from ..errors import OnnxoptError
+from ..rewrite.gate import Gate
+from ..rewrite.stats import Stats
+from .base import Context, Evaluate, Pass
+from .instruments import Instrument, PassRecord, Recorder
+from .parse import Call, Repeat, Step, render
+from .registry import Registry, registry
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A pass that raised and was left out.
+
+    Attributes:
+        name: The pass.
+        message: What it raised.
+        reproducer: Where the model before it and the rest of the pipeline were written, if anywhere.
+    """
+
+    name: str
+    message: str
+    reproducer: str | None = None
+
+
+@dataclass
+class Outcome:
+    """What running a pipeline gave.
+
+    Attributes:
+        model: The optimised model.
+        stats: What rules did and declined.
+        sites: Every rewrite, in order.
+        records: What each run of each pass did.
+        failures: Passes that raised and were left out.
+        exact: Whether all passes that changed something keep results bit-identical.
+    """
+
+    model: ir.Model
+    stats: Stats
+    sites: list[str]
+    records: list[PassRecord]
+    failures: list[Failure] = field(default_factory=list)
+    exact: bool = True
+
+
+@dataclass
+class Settings:
+    """How to run a pipeline.
+
+    Attributes:
+        disabled: Passes and rules to leave out.
+        banned: Single rewrites to leave out.
+        limit: How many rewrites to make at most.
+        evaluate: The runtime, for constant folding.
+        instruments: Who watches.
+        reproduce: Writes a reproducer for a model and the rest of a pipeline; returns its place.
+    """
+
+    disabled: Collection[str] = ()
+    banned: Collection[str] = ()
+    limit: int | None = None
+    evaluate: Evaluate | None = None
+    instruments: Sequence[Instrument] = ()
+    reproduce: Callable[[ir.Model, str, str], str] | None = None
+
+
+class _PassRaised(Exception):
+    def __init__(self, position: int, name: str, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.position = position
+        self.name = name
+        self.cause = cause
+
+
+class Manager:
+    """Runs pipelines over models.
+
+    Args:
+        settings: How.
+        found: The passes there are; all installed ones by default.
+    """
+
+    def __init__(self, settings: Settings, found: Registry | None = None) -> None:
+        self._settings = settings
+        self._registry = found or registry()
+
+    def run(self, load: Callable[[], ir.Model], pipeline: str) -> Outcome:
+        """Runs a pipeline over the model that ``load`` gives.
+
+        Args:
+            load: Gives the model as it was; called again to roll back a pass that raised.
+            pipeline: The pipeline's text.
+
+        Raises:
+            UsageError: The pipeline names what does not exist.
+            OnnxoptError: A pass found the request impossible (rather than failing itself).
+        """
+        steps = self._registry.expand(pipeline, self._settings.disabled)
+        failures: list[Failure] = []
+        skipped: set[int] = set()
+        while True:
+            try:
+                outcome = self._attempt(load(), steps, skipped)
+            except _PassRaised as raised:
+                skipped.add(raised.position)
+                place = self._reproducer(load, steps, skipped, raised)
+                message = f"{type(raised.cause).__name__}: {raised.cause}"
+                failures.append(Failure(raised.name, message, place))
+                continue
+            outcome.failures = failures
+            return outcome
+
+    def _attempt(
+        self,
+        model: ir.Model,
+        steps: Sequence[Step],
+        skipped: Collection[int],
+        stop: int | None = None,
+    ) -> Outcome:
+        gate = Gate(self._settings.limit, self._settings.banned)
+        context = Context(model, gate, Stats(), self._settings.evaluate)
+        recorder = Recorder()
+        run = _Run(self, context, [recorder, *self._settings.instruments], skipped, stop)
+        run.steps(steps, 0)
+        return Outcome(model, context.stats, gate.log, recorder.records, exact=run.exact)
+
+    def make(self, call: Call) -> Pass:
+        """Builds the pass a step names, without the rules that are disabled."""
+        return self._registry.make(call, self._settings.disabled)
+
+    def _reproducer(
+        self,
+        load: Callable[[], ir.Model],
+        steps: Sequence[Step],
+        skipped: set[int],
+        raised: _PassRaised,
+    ) -> str | None:
+        if self._settings.reproduce is None:
+            return None
+        before = self._attempt(load(), steps, skipped, stop=raised.position).model
+        rest = [c for p, c in _positions(steps, 0) if p >= raised.position]
+        return self._settings.reproduce(before, raised.name, render(tuple(rest)))
+
+
+class _Run:
+    """One run through a pipeline; positions number its calls so that one can be skipped."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        context: Context,
+        instruments: Sequence[Instrument],
+        skipped: Collection[int],
+        stop: int | None,
+    ) -> None:
+        self._manager = manager
+        self._context = context
+        self._instruments = instruments
+        self._skipped = skipped
+        self._stop = stop
+        self._stopped = False
+        self.exact = True
+
+    def steps(self, steps: Sequence[Step], position: int) -> tuple[int, int]:
+        """Runs steps from a position on; returns the changes made and the next position."""
+        changes = 0
+        for step in steps:
+            if isinstance(step, Repeat):
+                for _ in range(step.limit):
+                    made, after = self.steps(step.body, position)
+                    changes += made
+                    if not made or self._stopped:
+                        break
+                position = after
+            else:
+                if position == self._stop:
+                    self._stopped = True
+                if position not in self._skipped and not self._stopped:
+                    changes += self._call(step, position)
+                position += 1
+        return changes, position
+
+    def _call(self, call: Call, position: int) -> int:
+        step = self._manager.make(call)
+        try:
+            for instrument in self._instruments:
+                instrument.before(step, self._context)
+            changes = step.run(self._context)
+            for instrument in self._instruments:
+                instrument.after(step, self._context, changes)
+        except OnnxoptError:
+            raise
+        except Exception as error:
+            raise _PassRaised(position, step.name, error) from error
+        if changes and not step.exact:
+            self.exact = False
+        return changes
+
+
+def _positions(steps: Sequence[Step], position: int) -> Iterator[tuple[int, Call]]:
+    for step in steps:
+        if isinstance(step, Repeat):
+            inner = list(_positions(step.body, position))
+            yield from inner
+            position += len(inner)
+        else:
+            yield position, step
+            position += 1

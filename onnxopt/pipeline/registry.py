@@ -1,0 +1,179 @@
+"""What passes, rules and named pipelines there are.
+
+Found by the entry points of the group ``onnxopt.passes`` and by walking the packages they name, so
+that third parties add theirs the same way. A rule belongs to the group named after the package it
+lies in; the group is a pass of that name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+import typing
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import metadata
+from types import ModuleType
+from typing import Any
+
+from ..errors import UsageError
+from ..rewrite.rule import Rule
+from .base import Pass
+from .parse import Call, Repeat, Step, parse
+from .ruleset import RuleSet
+
+_BUILTIN = "onnxopt.passes"
+_GROUP = "onnxopt.passes"
+
+
+@dataclass
+class Registry:
+    """Everything a pipeline can name.
+
+    Attributes:
+        passes: Pass classes by name.
+        rules: Rules by name.
+        groups: Rules by group, in the order of modules and definition.
+        summaries: One line for each group.
+        pipelines: Pipeline texts by name.
+    """
+
+    passes: dict[str, type[Pass]] = field(default_factory=dict)
+    rules: dict[str, Rule] = field(default_factory=dict)
+    groups: dict[str, list[Rule]] = field(default_factory=dict)
+    summaries: dict[str, str] = field(default_factory=dict)
+    pipelines: dict[str, str] = field(default_factory=dict)
+
+    def add_module(self, module: ModuleType) -> None:
+        """Takes in what a module defines."""
+        self.pipelines.update(getattr(module, "PIPELINES", {}))
+        for item in vars(module).values():
+            if isinstance(item, Rule) and item.module == module.__name__:
+                self._add_rule(item, module)
+            elif _is_pass(item) and item.__module__ == module.__name__:
+                self._claim(item.name, item.__module__)
+                self.passes[item.name] = item
+
+    def _add_rule(self, rule: Rule, module: ModuleType) -> None:
+        self._claim(rule.name, module.__name__)
+        self.rules[rule.name] = rule
+        group = module.__name__.split(".")[-2].replace("_", "-")
+        self.groups.setdefault(group, []).append(rule)
+        if group not in self.summaries:
+            package = importlib.import_module(module.__name__.rpartition(".")[0])
+            self.summaries[group] = (package.__doc__ or "").strip().partition("\n")[0]
+
+    def _claim(self, name: str, module: str) -> None:
+        if name in self.passes or name in self.rules:
+            raise UsageError(f"pass {name!r} of {module} exists already; give it another name")
+
+    def expand(self, text: str, disabled: Collection[str] = ()) -> tuple[Step, ...]:
+        """Parses a pipeline, replaces named pipelines by their steps, and checks every name.
+
+        Raises:
+            UsageError: A name is unknown.
+        """
+        for name in disabled:
+            self._check(name)
+        return tuple(self._expand(parse(text), frozenset(disabled), ()))
+
+    def _expand(
+        self, steps: tuple[Step, ...], disabled: frozenset[str], inside: tuple[str, ...]
+    ) -> Iterator[Step]:
+        for step in steps:
+            if isinstance(step, Repeat):
+                body = tuple(self._expand(step.body, disabled, inside))
+                if body:
+                    yield Repeat(body, step.limit)
+            elif step.name in self.pipelines:
+                if step.name in inside:
+                    raise UsageError(f"pipeline {step.name!r} contains itself")
+                nested = parse(self.pipelines[step.name])
+                yield from self._expand(nested, disabled, (*inside, step.name))
+            elif step.name not in disabled:
+                self.make(step)
+                yield step
+
+    def make(self, call: Call, disabled: Collection[str] = ()) -> Pass:
+        """Builds the pass a pipeline's step names.
+
+        Raises:
+            UsageError: The name or an option is unknown, or a value does not fit.
+        """
+        self._check(call.name)
+        if call.name in self.passes:
+            return _with_options(self.passes[call.name], call.options)
+        options = dict(call.options)
+        exact_only = _to_bool("exact_only", options.pop("exact_only", "false"))
+        if options:
+            raise UsageError(f"{call.name} has no option {sorted(options)[0]!r}; it has: exact-only")
+        rules = self.groups.get(call.name) or [self.rules[call.name]]
+        chosen = [r for r in rules if r.name not in disabled and (r.exact or not exact_only)]
+        summary = self.summaries.get(call.name) or rules[0].summary
+        return RuleSet(call.name, summary, chosen)
+
+    def _check(self, name: str) -> None:
+        known = [*self.passes, *self.groups, *self.rules, *self.pipelines]
+        if name in known:
+            return
+        import difflib
+
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "; `onnxopt passes` lists them"
+        raise UsageError(f"no pass or rule is called {name!r}{hint}")
+
+
+def _is_pass(item: object) -> typing.TypeGuard[type[Pass]]:
+    return isinstance(item, type) and issubclass(item, Pass) and "name" in vars(item)
+
+
+def _with_options(cls: type[Pass], options: dict[str, str]) -> Pass:
+    hints = typing.get_type_hints(cls)
+    fields = {f.name for f in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set()
+    values: dict[str, Any] = {}
+    for key, text in options.items():
+        if key not in fields:
+            known = ", ".join(sorted(fields)) or "none"
+            raise UsageError(f"{cls.name} has no option {key!r}; it has: {known}")
+        values[key] = _convert(f"{cls.name}: option {key}", text, hints[key])
+    return cls(**values)
+
+
+def _convert(label: str, text: str, hint: Any) -> Any:
+    if hint is bool:
+        return _to_bool(label, text)
+    if hint in (int, float):
+        try:
+            return hint(text)
+        except ValueError:
+            raise UsageError(f"{label} takes a number, not {text!r}") from None
+    return text
+
+
+def _to_bool(label: str, text: str) -> bool:
+    if text.lower() in ("true", "1", "yes", "on"):
+        return True
+    if text.lower() in ("false", "0", "no", "off"):
+        return False
+    raise UsageError(f"{label} takes true or false, not {text!r}")
+
+
+def _modules(root: ModuleType) -> Iterator[ModuleType]:
+    yield root
+    if not hasattr(root, "__path__"):
+        return
+    for info in pkgutil.walk_packages(root.__path__, f"{root.__name__}."):
+        yield importlib.import_module(info.name)
+
+
+@lru_cache(maxsize=1)
+def registry() -> Registry:
+    """Returns the registry of everything installed, built once."""
+    found = Registry()
+    names = {e.value for e in metadata.entry_points(group=_GROUP)} | {_BUILTIN}
+    for name in sorted(names, key=lambda n: n != _BUILTIN):
+        for module in _modules(importlib.import_module(name)):
+            found.add_module(module)
+    return found

@@ -1,0 +1,300 @@
+"""Finding a pattern at a node, and the read-only view of what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+import onnx_ir as ir
+
+from ..analysis.dims import Dim
+from ..analysis.facts import Facts
+from .pattern import Const, OneOf, Op, Pattern, Var
+from .schema import attribute_default
+
+T = TypeVar("T")
+_SCALAR_LIMIT = 1 << 20
+
+
+class Declined(Exception):
+    """Raised by `Match` helpers when a rule cannot go on; the driver records the reason."""
+
+
+class Bindings:
+    """Values and nodes bound while a pattern is being matched."""
+
+    __slots__ = ("inner", "nodes", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[str, ir.Value | None] = {}
+        self.nodes: dict[str, ir.Node] = {}
+        self.inner: list[tuple[ir.Node, Op]] = []
+
+    def copy(self) -> Bindings:
+        """Returns an independent copy, for backtracking."""
+        new = Bindings()
+        new.values = dict(self.values)
+        new.nodes = dict(self.nodes)
+        new.inner = list(self.inner)
+        return new
+
+
+class Matcher:
+    """Interprets patterns against a graph through its facts."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def match(self, pattern: Op, node: ir.Node) -> Iterator[Bindings]:
+        """Yields every way in which ``pattern`` matches with ``node`` as its root."""
+        return self._node(pattern, node, Bindings())
+
+    def _value(self, p: Pattern, v: ir.Value | None, b: Bindings) -> Iterator[Bindings]:
+        if isinstance(p, Var):
+            yield from self._bind(p.name, p.optional, v, b)
+        elif isinstance(p, Const):
+            if v is None:
+                if p.optional:
+                    yield from self._bind(p.name, True, v, b)
+            elif self._is_const(p, v):
+                yield from self._bind(p.name, False, v, b)
+        elif isinstance(p, OneOf):
+            for alternative in p.alternatives:
+                yield from self._value(alternative, v, b)
+        elif isinstance(p, Op) and v is not None:
+            node = v.producer()
+            if node is not None and v.index() == p.output:
+                yield from self._node(p, node, b)
+
+    def _bind(
+        self, name: str, optional: bool, v: ir.Value | None, b: Bindings
+    ) -> Iterator[Bindings]:
+        if v is None and not optional:
+            return
+        if name in b.values:
+            if b.values[name] is v:
+                yield b
+            return
+        if name:
+            b = b.copy()
+            b.values[name] = v
+        yield b
+
+    def _is_const(self, p: Const, v: ir.Value) -> bool:
+        if self._facts.const_tensor(v) is None:
+            return False
+        wanted = p.equals if p.equals is not None else p.near
+        if wanted is None:
+            return True
+        number = uniform(self._facts, v)
+        if number is None:
+            return False
+        if p.equals is not None:
+            return number == wanted
+        return abs(number - wanted) <= 1e-3 * abs(wanted)
+
+    def _node(self, p: Op, node: ir.Node, b: Bindings) -> Iterator[Bindings]:
+        if node.op_type not in p.types or node.domain != p.domain:
+            return
+        if len(node.inputs) > len(p.inputs) and not p.open:
+            rest = node.inputs[len(p.inputs) :]
+            if any(v is not None for v in rest):
+                return
+        if p.attrs and not all(self._attr_is(node, k, v) for k, v in p.attrs.items()):
+            return
+        b = b.copy()
+        if p.bind:
+            b.nodes[p.bind] = node
+        b.inner.append((node, p))
+        inputs = list(node.inputs) + [None] * (len(p.inputs) - len(node.inputs))
+        yield from self._inputs(p.inputs, inputs, b)
+        if p.commutative and len(p.inputs) >= 2:
+            swapped = [inputs[1], inputs[0], *inputs[2:]]
+            yield from self._inputs(p.inputs, swapped, b)
+
+    def _inputs(
+        self, patterns: tuple[Pattern, ...], inputs: list[ir.Value | None], b: Bindings
+    ) -> Iterator[Bindings]:
+        if not patterns:
+            yield b
+            return
+        for found in self._value(patterns[0], inputs[0], b):
+            yield from self._inputs(patterns[1:], inputs[1:], found)
+
+    def _attr_is(self, node: ir.Node, name: str, wanted: Any) -> bool:
+        attr = node.attributes.get(name)
+        if attr is not None and attr.is_ref():
+            return False
+        if attr is None:
+            value = attribute_default(node, name, self._facts.opset(node, node.domain))
+        else:
+            value = attr.value
+        return same_attribute(value, wanted)
+
+
+def same_attribute(value: Any, wanted: Any) -> bool:
+    """Compares attribute values; sequences compare as lists."""
+    if isinstance(wanted, (list, tuple)):
+        return isinstance(value, (list, tuple)) and list(value) == list(wanted)
+    return bool(value == wanted)
+
+
+def uniform(facts: Facts, v: ir.Value) -> float | None:
+    """Returns the one number that all elements of constant ``v`` equal, else None.
+
+    Integers beyond 2**53, complex numbers, strings and NaN give None, as do empty tensors.
+    """
+    tensor = facts.const_tensor(v)
+    if tensor is None or tensor.size == 0 or tensor.nbytes > _SCALAR_LIMIT:
+        return None
+    array = facts.const(v)
+    if array is None or array.dtype.kind in "OUSc":
+        return None
+    flat = array.reshape(-1)
+    first = flat[0]
+    if not bool(np.all(flat == first)):
+        return None
+    number = float(first)
+    if array.dtype.kind in "iu" and int(first) != int(number):
+        return None
+    return number
+
+
+class Match:
+    """What a rule's function sees: the matched values and nodes, and facts about them. Read-only."""
+
+    def __init__(self, root: ir.Node, bindings: Bindings, facts: Facts) -> None:
+        self.root = root
+        self.facts = facts
+        self._bindings = bindings
+
+    def node(self, name: str) -> ir.Node:
+        """Returns the node bound to ``name``."""
+        return self._bindings.nodes[name]
+
+    def has(self, name: str) -> bool:
+        """Tells whether ``name`` is bound to a node, or to a value that is present."""
+        return name in self._bindings.nodes or self._bindings.values.get(name) is not None
+
+    def value(self, name: str) -> ir.Value:
+        """Returns the value bound to ``name``.
+
+        Raises:
+            Declined: The input is absent.
+        """
+        found = self._bindings.values.get(name)
+        if found is None:
+            raise Declined(f"input {name} is absent")
+        return found
+
+    def maybe(self, name: str) -> ir.Value | None:
+        """Returns the value bound to ``name``, or None where the input is absent."""
+        return self._bindings.values.get(name)
+
+    def nodes(self) -> list[ir.Node]:
+        """Returns every matched node, the root first."""
+        return [node for node, _ in self._bindings.inner]
+
+    def inner(self) -> list[tuple[ir.Node, Op]]:
+        """Returns the matched nodes below the root with the patterns they matched."""
+        return [(n, p) for n, p in self._bindings.inner if n is not self.root]
+
+    def shape(self, v: str | ir.Value) -> tuple[Dim, ...]:
+        """Returns the shape of a value.
+
+        Raises:
+            Declined: The rank is unknown.
+        """
+        value = self.value(v) if isinstance(v, str) else v
+        shape = self.facts.shape(value)
+        if shape is None:
+            raise Declined(f"the rank of {value.name} is unknown")
+        return shape
+
+    def static_shape(self, v: str | ir.Value) -> tuple[int, ...]:
+        """Returns the shape of a value whose dims are all known.
+
+        Raises:
+            Declined: A dim or the rank is unknown.
+        """
+        value = self.value(v) if isinstance(v, str) else v
+        shape = self.facts.static_shape(value)
+        if shape is None:
+            raise Declined(f"the shape of {value.name} is not static")
+        return shape
+
+    def rank(self, v: str | ir.Value) -> int:
+        """Returns the rank of a value, or declines where it is unknown."""
+        return len(self.shape(v))
+
+    def dtype(self, v: str | ir.Value) -> ir.DataType:
+        """Returns the element type of a value.
+
+        Raises:
+            Declined: The type is unknown.
+        """
+        value = self.value(v) if isinstance(v, str) else v
+        dtype = self.facts.dtype(value)
+        if dtype is None:
+            raise Declined(f"the type of {value.name} is unknown")
+        return dtype
+
+    def tensor(self, v: str | ir.Value) -> ir.TensorProtocol:
+        """Returns the tensor behind a constant, without reading it.
+
+        Raises:
+            Declined: The value is not a constant.
+        """
+        value = self.value(v) if isinstance(v, str) else v
+        tensor = self.facts.const_tensor(value)
+        if tensor is None:
+            raise Declined(f"{value.name} is not a constant")
+        return tensor
+
+    def const(self, v: str | ir.Value, max_bytes: int = 1 << 20) -> np.ndarray[Any, Any]:
+        """Reads a constant of at most ``max_bytes``.
+
+        Raises:
+            Declined: The value is not a constant, or is larger.
+        """
+        value = self.value(v) if isinstance(v, str) else v
+        array = self.facts.const(value, max_bytes)
+        if array is None:
+            raise Declined(f"{value.name} is not a constant of at most {max_bytes} bytes")
+        return array
+
+    def uniform(self, v: str | ir.Value) -> float | None:
+        """Returns the number all elements of a constant equal, else None."""
+        value = self.value(v) if isinstance(v, str) else v
+        return uniform(self.facts, value)
+
+    def ints(self, v: str | ir.Value) -> list[int]:
+        """Returns a constant (or fully known) integer vector, or declines."""
+        value = self.value(v) if isinstance(v, str) else v
+        content = self.facts.content(value)
+        if isinstance(content, int):
+            return [content]
+        if isinstance(content, tuple) and all(isinstance(d, int) for d in content):
+            return [int(d) for d in content if isinstance(d, int)]
+        return [int(i) for i in self.const(value).reshape(-1)]
+
+    def attr(self, node: str | ir.Node, name: str, default: Any = None) -> Any:
+        """Returns an attribute's value, the schema's default, or ``default``.
+
+        Raises:
+            Declined: The attribute refers to a parameter of the enclosing function.
+        """
+        target = self.node(node) if isinstance(node, str) else node
+        attr = target.attributes.get(name)
+        if attr is None:
+            found = attribute_default(target, name, self.opset(target, target.domain))
+            return default if found is None else found
+        if attr.is_ref():
+            raise Declined(f"attribute {name} is a parameter of the function")
+        value = attr.value
+        return list(value) if isinstance(value, tuple) else value
+
+    def opset(self, node: ir.Node | None = None, domain: str = "") -> int:
+        """Returns the version of ``domain`` in force at a node; 0 where it is not imported."""
+        return self.facts.opset(node or self.root, domain) or 0

@@ -1,0 +1,127 @@
+"""Loading onnxruntime and making sessions: the only place that sets session options.
+
+Every session is quiet (nothing is written to the terminal), does not spin while idle (several
+sessions on one machine would disturb each other), and never falls back to another provider
+behind the caller's back.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from onnxopt.errors import RuntimeMissingError
+
+_FATAL_ONLY = 4
+_LOCATION = re.compile(r"(?:[A-Za-z]:)?[\\/]\S+\.(?:h|hpp|cc|cpp|cu|cuh):\d+\s+\S.*?\)\s+")
+_CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : (\w+) : ")
+_MAX_REASON = 300
+
+
+def load_onnxruntime() -> Any:
+    """Return the onnxruntime module.
+
+    Raises:
+        RuntimeMissingError: onnxruntime is not installed, or its libraries do not load.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        detail = "" if isinstance(error, ModuleNotFoundError) else f" ({one_line(error)})"
+        raise RuntimeMissingError(
+            f"onnxruntime is not installed{detail}: install onnxopt[cpu], or onnxopt[cuda] for"
+            " NVIDIA GPUs"
+        ) from error
+    if not hasattr(onnxruntime, "InferenceSession"):
+        raise RuntimeMissingError(
+            "onnxruntime is installed but broken (no InferenceSession): reinstall onnxopt[cpu] or"
+            " onnxopt[cuda]"
+        )
+    return onnxruntime
+
+
+def make_options(
+    *, optimise: bool, threads: int | None = None, custom_op_libraries: Sequence[str] = ()
+) -> Any:
+    """Session options for a quiet session that does not spin.
+
+    Args:
+        optimise: True for onnxruntime's default graph optimisations, False for none.
+        threads: intra-op threads; None leaves onnxruntime's default (all cores).
+        custom_op_libraries: shared libraries that register custom operators.
+
+    Returns:
+        An ``onnxruntime.SessionOptions``.
+    """
+    ort = load_onnxruntime()
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if not optimise:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if threads is not None:
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = threads
+    for library in custom_op_libraries:
+        options.register_custom_ops_library(os.fspath(library))
+    return options
+
+
+def make_session(
+    model: bytes | str | Path,
+    *,
+    optimise: bool,
+    providers: Sequence[str] = ("CPUExecutionProvider",),
+    threads: int | None = None,
+    custom_op_libraries: Sequence[str] = (),
+) -> Any:
+    """Create an ``onnxruntime.InferenceSession`` on exactly the providers asked for.
+
+    Args:
+        model: serialised model, or the path of one (a path lets external data be found).
+        optimise: True for default graph optimisations, False for none.
+        providers: full provider names, in order of preference.
+        threads: intra-op threads; None for all cores.
+        custom_op_libraries: shared libraries that register custom operators.
+
+    Returns:
+        The session. Whatever onnxruntime raises is passed on; see `one_line`.
+    """
+    ort = load_onnxruntime()
+    options = make_options(
+        optimise=optimise, threads=threads, custom_op_libraries=custom_op_libraries
+    )
+    session = ort.InferenceSession(
+        os.fspath(model) if isinstance(model, Path) else model,
+        options,
+        providers=[_with_options(name) for name in providers],
+        enable_fallback=0,
+    )
+    if providers[0] not in session.get_providers():
+        raise RuntimeError(f"{providers[0]} did not start (its libraries are missing)")
+    return session
+
+
+def _with_options(provider: str) -> str | tuple[str, dict[str, str]]:
+    """TF32 rounds float32 to 11 bits: it would hide real differences between two models."""
+    if provider == "CUDAExecutionProvider":
+        return provider, {"use_tf32": "0"}
+    return provider
+
+
+def one_line(error: BaseException | str) -> str:
+    """Shorten an error to one line: no source locations, no codes that say nothing."""
+    text = str(error) or type(error).__name__
+    text = _LOCATION.sub("", " ".join(text.split()))
+    match = _CODE.match(text)
+    if match:
+        code = match.group(1)
+        text = text[match.end() :]
+        if code not in ("FAIL", "RUNTIME_EXCEPTION"):
+            text = f"{code}: {text}"
+    text = text.strip()
+    return text if len(text) <= _MAX_REASON else text[: _MAX_REASON - 1] + "…"

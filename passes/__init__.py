@@ -1,0 +1,1 @@
+"""The rewrites: one idea a file, grouped by what they are for."""

@@ -1,0 +1,1 @@
+"""Clean up: dead nodes, unused and duplicate initializers, repeated computations."""

@@ -1,0 +1,1 @@
+"""Compute at compile time what does not depend on the inputs."""

@@ -1,0 +1,1 @@
+"""Remove operators that do nothing, and merge those that follow one another."""
