@@ -10,7 +10,6 @@ Unknowns are named: :func:`fresh` gives a dimension that equals no other.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
 from onnxopt.analysis.division import (
@@ -49,6 +48,7 @@ __all__ = [
     "bounds",
     "broadcast",
     "equal",
+    "evaluate",
     "exact_divide",
     "free_symbols",
     "fresh",
@@ -167,4 +167,4 @@ def evaluate(dim: Dim, values: Mapping[str, int], default: int = 1) -> int:
         result = substitute(dim, known)
     except (ZeroDivisionError, ValueError):
         return default
-    return result if isinstance(result, int) else math.prod((default,))
+    return result if isinstance(result, int) else default

@@ -8,9 +8,11 @@ are in a model that divides by it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import gcd
 
 from onnxopt.analysis.expr import (
+    CACHE_SIZE,
     Dim,
     DimExpr,
     Monomial,
@@ -26,6 +28,7 @@ from onnxopt.analysis.order import bounds, is_nonnegative
 _MAX_STEPS = 64
 
 
+@lru_cache(maxsize=CACHE_SIZE)
 def floor_divide(a: Dim, b: Dim) -> Dim:
     """``a // b`` rounded towards minus infinity; undefined where ``b`` is zero."""
     if isinstance(a, int) and isinstance(b, int):
@@ -46,6 +49,7 @@ def floor_divide(a: Dim, b: Dim) -> Dim:
     return add(quotient, opaque("floordiv", rest, b))
 
 
+@lru_cache(maxsize=CACHE_SIZE)
 def truncating_divide(a: Dim, b: Dim) -> Dim:
     """``a / b`` rounded towards zero, as ONNX's integer ``Div``; undefined where ``b`` is zero."""
     if isinstance(a, int) and isinstance(b, int):
@@ -59,6 +63,7 @@ def truncating_divide(a: Dim, b: Dim) -> Dim:
     return opaque("truncdiv", a, b)
 
 
+@lru_cache(maxsize=CACHE_SIZE)
 def modulo(a: Dim, b: Dim) -> Dim:
     """``a % b`` with the sign of ``b``; undefined where ``b`` is zero."""
     if isinstance(a, int) and isinstance(b, int):
@@ -69,6 +74,7 @@ def modulo(a: Dim, b: Dim) -> Dim:
     return opaque("mod", rest, b)
 
 
+@lru_cache(maxsize=CACHE_SIZE)
 def exact_divide(a: Dim, b: Dim) -> Dim | None:
     """The ``q`` with ``q * b == a`` for all values of the symbols, or None where there is none.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 DIM_MARK = "?"
@@ -21,6 +22,7 @@ VALUE_MARK = "!"
 MAX_TERMS = 48
 MAX_DEGREE = 16
 MAX_SIZE = 96
+CACHE_SIZE = 1 << 14
 
 
 class Opaque:
@@ -197,6 +199,11 @@ def sole_atom(dim: Dim) -> Atom | None:
     return mono[0] if coefficient == 1 and len(mono) == 1 else None
 
 
+def is_name(dim: Dim) -> bool:
+    """Whether ``dim`` is one symbol or unknown and nothing more."""
+    return isinstance(sole_atom(dim), str)
+
+
 def as_terms(dim: Dim) -> tuple[tuple[Monomial, int], ...]:
     """The terms of a dimension, constants included."""
     if isinstance(dim, DimExpr):
@@ -220,6 +227,7 @@ def from_terms(terms: Mapping[Monomial, int]) -> Dim:
     return expr if expr.size <= MAX_SIZE else fresh_value()
 
 
+@lru_cache(maxsize=CACHE_SIZE)
 def add(a: Dim, b: Dim) -> Dim:
     """The sum of two dimensions."""
     if isinstance(a, int) and isinstance(b, int):
@@ -230,6 +238,7 @@ def add(a: Dim, b: Dim) -> Dim:
     return from_terms(terms)
 
 
+@lru_cache(maxsize=CACHE_SIZE)
 def mul(a: Dim, b: Dim) -> Dim:
     """The product of two dimensions."""
     if isinstance(a, int):
@@ -243,7 +252,11 @@ def mul(a: Dim, b: Dim) -> Dim:
     terms: dict[Monomial, int] = {}
     for mono_a, coefficient_a in a.terms:
         for mono_b, coefficient_b in b.terms:
-            mono = tuple(sorted(mono_a + mono_b, key=atom_key)) if mono_a and mono_b else mono_a + mono_b
+            mono = (
+                tuple(sorted(mono_a + mono_b, key=atom_key))
+                if mono_a and mono_b
+                else mono_a + mono_b
+            )
             terms[mono] = terms.get(mono, 0) + coefficient_a * coefficient_b
     return from_terms(terms)
 
@@ -262,6 +275,8 @@ def render(dim: Dim) -> str:
     """A dimension as text, such as ``b*s``, ``2*s - 1`` or ``(s + 1)//2``."""
     if isinstance(dim, int):
         return str(dim)
+    if isinstance(atom := sole_atom(dim), Opaque):
+        return atom.key
     text = ""
     for mono, coefficient in dim.terms:
         body = "*".join(_render_atom(atom) for atom in mono)
@@ -289,5 +304,7 @@ def _render_opaque(kind: str, args: tuple[Dim, ...]) -> str:
     sign = {"floordiv": "//", "mod": "%"}.get(kind)
     if sign is None:
         return f"{kind}({', '.join(render(arg) for arg in args)})"
-    left, right = (render(a) if sole_atom(a) or isinstance(a, int) else f"({render(a)})" for a in args)
+    left, right = (
+        render(arg) if isinstance(arg, int) or is_name(arg) else f"({render(arg)})" for arg in args
+    )
     return f"{left}{sign}{right}"

@@ -6,8 +6,10 @@ Symbols and unknown dimensions are >= 0; nothing more is assumed of them. In par
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from onnxopt.analysis.expr import (
+    CACHE_SIZE,
     Atom,
     Dim,
     DimExpr,
@@ -16,6 +18,7 @@ from onnxopt.analysis.expr import (
     Opaque,
     add,
     atom_key,
+    fresh,
     is_value_name,
     mul,
     opaque,
@@ -83,6 +86,7 @@ def minimum(*dims: Dim) -> Dim:
     return _extreme("min", dims)
 
 
+@lru_cache(maxsize=CACHE_SIZE)
 def broadcast(a: Dim, b: Dim) -> Dim | None:
     """The dimension that ``a`` and ``b`` broadcast to, where they are equal or one of them is 1.
 
@@ -102,7 +106,7 @@ def broadcast(a: Dim, b: Dim) -> Dim | None:
     if at_least(b, 2) or _is_cut_of(a, b):
         return b
     args = _flatten("broadcast", (a, b))
-    return opaque("broadcast", *args[:_MAX_ARGS]) if len(args) <= _MAX_ARGS else opaque("broadcast", a, b)
+    return opaque("broadcast", *args) if len(args) <= _MAX_ARGS else fresh()
 
 
 def _is_cut_of(a: Dim, whole: Dim) -> bool:
@@ -213,7 +217,9 @@ def _quotient_bounds(kind: str, a: Dim, b: Dim) -> Interval:
         return _ANY
     if kind == "floordiv":
         return None if low is None else low // b, None if high is None else high // b
-    return None if low is None else int_truncate(low, b), None if high is None else int_truncate(high, b)
+    return None if low is None else int_truncate(low, b), None if high is None else int_truncate(
+        high, b
+    )
 
 
 def int_truncate(a: int, b: int) -> int:

@@ -1,0 +1,3 @@
+"""Inference functions of the operators, by family. Importing this package registers them all."""
+
+from __future__ import annotations
