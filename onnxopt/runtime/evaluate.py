@@ -22,9 +22,7 @@ class EvaluationError(Exception):
     """onnxruntime could not evaluate the model; the message is its reason in one line."""
 
 
-def run_small(
-    model: onnx.ModelProto | bytes, feeds: Mapping[str, np.ndarray]
-) -> list[np.ndarray]:
+def run_small(model: onnx.ModelProto | bytes, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Run a small model once on the CPU.
 
     Args:

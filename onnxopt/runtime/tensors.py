@@ -39,7 +39,8 @@ def extended_dtype(name: str) -> np.dtype[Any]:
     """The ml_dtypes dtype called ``name``, such as ``bfloat16``."""
     import ml_dtypes
 
-    return np.dtype(getattr(ml_dtypes, name))
+    dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+    return dtype
 
 
 def pack(array: np.ndarray) -> bytes:

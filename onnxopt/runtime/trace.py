@@ -120,9 +120,7 @@ def _trace(value: ir.Value, model: ir.Model) -> Facts:
             break
         step = pending.pop()
         for node, index in step.value.uses():
-            site = Site(
-                node, index, facts, step.scale, step.offset, step.divisor, step.whole
-            )
+            site = Site(node, index, facts, step.scale, step.offset, step.divisor, step.whole)
             demand = demand_of(node, index)
             if demand is not None:
                 demand(site)
@@ -179,13 +177,8 @@ def _into_bodies(node: ir.Node, index: int, step: _Step, model: ir.Model) -> Ite
         if index < len(function.inputs):
             yield replace(step, value=function.inputs[index])
         return
-    if node.op_type not in ("Loop", "Scan"):
-        return
+    if node.op_type not in ("Loop", "Scan") or (node.op_type == "Loop" and index < 2):
+        return  # a Loop's trip count and condition are not the body's parameters
     body = node.attributes["body"].as_graph()
-    parameter = index
-    if node.op_type == "Scan":
-        whole = False
-    else:
-        whole = step.whole and index >= 2
-    if parameter < len(body.inputs) and (node.op_type == "Scan" or index >= 2):
-        yield replace(step, value=body.inputs[parameter], whole=whole)
+    if index < len(body.inputs):
+        yield replace(step, value=body.inputs[index], whole=step.whole and node.op_type == "Loop")
