@@ -1,0 +1,171 @@
+"""Optimising one model: plan, rewrite, validate, repair, write."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx_ir as ir
+
+from ..errors import MismatchError, RuntimeMissingError
+from ..pipeline.base import Evaluate
+from ..pipeline.instruments import Instrument, PrintAfter, VerifyEach
+from ..pipeline.manager import Manager, Outcome, Settings
+from .options import Options
+from .plan import plan
+from .repair import Repair
+from .result import Result, census
+from .staging import Origin, Source, Stage, check_output
+from .verify import Verifier
+
+
+def optimise(source: Source, output: Path | None, options: Options) -> Result:
+    """Optimises a model and, where an output is given, writes the result there.
+
+    Raises:
+        OnnxoptError: As the command line's exit codes say; nothing is written then.
+    """
+    steps = plan(options)
+    origin = Origin(source)
+    if output is not None:
+        check_output(origin, output)
+    if options.validate:
+        require_runtime()
+    clock = _Clock()
+    with Stage(output) as stage:
+        options.stage("optimising")
+        outcome = run_pipeline(origin, steps.text, options)
+        clock.lap("optimise")
+        result = Result(
+            model=outcome.model,
+            stats=outcome.stats,
+            validation=None,
+            before=census(origin.load(), origin.size()),
+            after=census(outcome.model),
+            pipeline=steps.text,
+            origin=origin,
+        )
+        _adopt(result, outcome)
+        if output is not None or options.validate:
+            options.stage("writing")
+            candidate = stage.write(outcome.model, options.external_data)
+            clock.lap("write")
+        if options.validate:
+            options.stage("validating")
+            verifier = Verifier(origin, options)
+            repair = Repair(origin, steps, options, stage, verifier)
+            outcome = repair.until_valid(outcome, candidate)
+            result.validation, result.left_out = repair.validation, repair.left_out
+            _adopt(result, outcome)
+            clock.lap("validate")
+            _refuse_unverified(result, origin, options)
+        if output is not None:
+            size = sum(f.stat().st_size for f in stage.folder.iterdir())
+            result.after = census(result.model, size)
+            stage.publish()
+            result.output = str(output)
+    result.seconds = clock.laps
+    return result
+
+
+def run_pipeline(
+    origin: Origin,
+    pipeline: str,
+    options: Options,
+    *,
+    banned: Sequence[str] = (),
+    limit: int | None = None,
+    quiet: bool = False,
+) -> Outcome:
+    """Runs a pipeline over the original, without the rewrites in ``banned``."""
+    settings = Settings(
+        disabled=options.disable,
+        banned=frozenset(banned),
+        limit=options.bisect_limit if limit is None else limit,
+        evaluate=evaluator(),
+        instruments=() if quiet else _instruments(options),
+        reproduce=None if quiet else _write_reproducer,
+    )
+    return Manager(settings).run(origin.load, pipeline)
+
+
+@functools.cache
+def evaluator() -> Evaluate | None:
+    """Returns what runs small models for constant folding; None without a runtime."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        return None
+    from ..runtime.evaluate import run_small
+
+    return run_small
+
+
+def require_runtime() -> None:
+    """Makes sure that results can be validated.
+
+    Raises:
+        RuntimeMissingError: onnxruntime is not installed.
+    """
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise RuntimeMissingError(
+            "onnxruntime is not installed; install onnxopt[cpu] or onnxopt[cuda], "
+            "or leave out validation with --no-validate"
+        )
+
+
+def _adopt(result: Result, outcome: Outcome) -> None:
+    result.model, result.stats = outcome.model, outcome.stats
+    result.failures, result.records = outcome.failures, outcome.records
+    result.sites = outcome.sites
+    result.after = census(outcome.model)
+
+
+def _refuse_unverified(result: Result, origin: Origin, options: Options) -> None:
+    validation = result.validation
+    assert validation is not None
+    if validation.status == "failed":
+        raise MismatchError(
+            f"{origin.label}: the optimised model does not match and could not be repaired: "
+            f"{validation.reason}"
+        )
+    if options.require_validation and validation.status != "passed":
+        raise MismatchError(f"{origin.label}: not validated: {validation.reason}")
+
+
+def _instruments(options: Options) -> list[Instrument]:
+    found: list[Instrument] = []
+    if options.print_after and options.emit is not None:
+        found.append(PrintAfter(options.print_after, options.emit))
+    if options.verify_each:
+        from ..io import check_structure
+
+        found.append(VerifyEach(check_structure))
+    return found
+
+
+def _write_reproducer(model: ir.Model, name: str, pipeline: str) -> str:
+    import tempfile
+
+    from ..io import save
+
+    folder = Path(tempfile.mkdtemp(prefix=f"onnxopt-{name}-"))
+    save(model, folder / "model.onnx")
+    command = f"onnxopt optimize model.onnx -o out.onnx --passes '{pipeline}' --debug\n"
+    (folder / "command.txt").write_text(command)
+    return str(folder)
+
+
+class _Clock:
+    """Wall time by stage."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Ends a stage."""
+        now = time.perf_counter()
+        self.laps[name] = round(now - self._last, 4)
+        self._last = now

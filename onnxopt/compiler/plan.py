@@ -1,0 +1,47 @@
+"""The pipeline that carries out a set of options, as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..targets.load import load_target
+from .options import Options
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A pipeline in two parts.
+
+    Attributes:
+        interface: The steps that change what the model takes and gives, because the user asked.
+        body: The steps of the level, or the user's own.
+    """
+
+    interface: str
+    body: str
+
+    @property
+    def text(self) -> str:
+        """The whole pipeline."""
+        return ", ".join(part for part in (self.interface, self.body) if part.strip())
+
+
+def plan(options: Options) -> Plan:
+    """Writes the pipeline for a set of options.
+
+    Raises:
+        UsageError: The target is unknown.
+    """
+    load_target(options.target)
+    steps = []
+    if options.opset is not None:
+        steps.append(f"convert-opset{{version={options.opset}}}")
+    if options.freeze_inputs:
+        steps.append("freeze-inputs")
+    steps.extend(
+        f'set-input-shape{{name="{name}",shape="{",".join(str(d) for d in shape)}"}}'
+        for name, shape in options.input_shapes.items()
+    )
+    steps.extend(f'set-dim{{name="{name}",size={size}}}' for name, size in options.dims.items())
+    body = f"O{options.level}" if options.passes is None else options.passes
+    return Plan(", ".join(steps), body)

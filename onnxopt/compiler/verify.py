@@ -1,0 +1,82 @@
+"""Comparing candidates with the original, with the same inputs each time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from .options import Options
+from .staging import Origin
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from ..runtime.validation import Validation
+
+
+class Verifier:
+    """Validates candidates against one original.
+
+    Args:
+        origin: The original.
+        options: Providers, tolerances, samples.
+    """
+
+    def __init__(self, origin: Origin, options: Options) -> None:
+        self._origin = origin
+        self._options = options
+        self._feeds: Sequence[dict[str, Any]] | None = None
+
+    def check(self, candidate: Path, exact: bool, *, shapes: ir.Model | None = None) -> Validation:
+        """Runs a candidate and the original on the same inputs.
+
+        Args:
+            candidate: The candidate's file.
+            exact: Whether only bit-identical rewrites were made.
+            shapes: The model whose inputs and dims samples must fit; the original by default.
+        """
+        from ..runtime.validate import validate
+
+        options = self._options
+        return validate(
+            self._origin.path,
+            candidate,
+            feeds=self._samples(shapes),
+            providers=options.providers,
+            rtol=options.rtol,
+            atol=options.atol,
+            timeout_s=options.timeout,
+            custom_op_libraries=options.custom_op_libraries,
+            exact=exact,
+        )
+
+    def _samples(self, shapes: ir.Model | None) -> Sequence[dict[str, Any]]:
+        if self._feeds is None:
+            model = shapes if shapes is not None else self._origin.load()
+            options = self._options
+            self._feeds = gather(model, options.feeds, options.inputs)
+        return self._feeds
+
+
+def gather(
+    model: ir.Model,
+    feeds: Sequence[Mapping[str, Any]] | None,
+    paths: Sequence[str | os.PathLike[str]],
+) -> list[dict[str, Any]]:
+    """Returns the samples given, those in the files given, or generated ones, in this order.
+
+    Raises:
+        UsageError: A sample does not fit the model, or ``feeds`` is empty.
+    """
+    from ..runtime import inputs, samples
+
+    if feeds is not None:
+        if not feeds:
+            raise UsageError("feeds is empty; give at least one sample, or None to generate them")
+        return [dict(feed) for feed in feeds]
+    if paths:
+        return samples.load(paths, model)
+    return inputs.generate(model)
