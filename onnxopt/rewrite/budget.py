@@ -1,7 +1,8 @@
 """The net-bytes budget: rewrites together must not make the model bigger.
 
 Each rewrite is charged for the constants it adds and credited for those it frees and for the nodes
-it removes. A small allowance, over the whole model, lets through what is worth it anyway.
+it removes, with all that is inside them. A small allowance, over the whole model, lets through what
+is worth it anyway.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import onnx_ir as ir
+
+from ..analysis.constants import constant_node_tensor
+from .scopes import subgraphs
 
 _NODE_BYTES = 64
 _BASE_ALLOWANCE = 4096
@@ -23,12 +27,7 @@ class Budget:
     """
 
     def __init__(self, model: ir.Model) -> None:
-        weights = sum(
-            v.const_value.nbytes
-            for v in model.graph.initializers.values()
-            if v.const_value is not None
-        )
-        self.left = _BASE_ALLOWANCE + weights // _SHARE
+        self.left = _BASE_ALLOWANCE + _held(model.graph) // _SHARE
 
     def growth(
         self,
@@ -36,14 +35,20 @@ class Budget:
         constants: Iterable[ir.Value],
         origin: Sequence[ir.Node],
     ) -> int:
-        """Returns by how many bytes a rewrite grows the model; negative where it shrinks it."""
+        """Returns by how many bytes a rewrite grows the model; negative where it shrinks it.
+
+        Args:
+            nodes: The nodes it adds.
+            constants: The initializers it adds.
+            origin: The nodes it removes.
+        """
         gone = set(origin)
         freed: set[ir.Value] = set()
         for node in gone:
             freed.update(v for v in node.inputs if v is not None and _is_freed(v, gone))
-        added = sum(_nbytes(v) for v in constants)
-        released = sum(_nbytes(v) for v in freed)
-        return added - released + _NODE_BYTES * (len(nodes) - len(gone))
+        added = sum(_nbytes(v) for v in constants) + sum(_weight(n) for n in nodes)
+        released = sum(_nbytes(v) for v in freed) + sum(_weight(n) for n in gone)
+        return added - released
 
     def allows(self, growth: int) -> bool:
         """Tells whether the model may grow by so many bytes."""
@@ -55,9 +60,24 @@ class Budget:
 
 
 def _is_freed(value: ir.Value, gone: set[ir.Node]) -> bool:
-    if value.const_value is None or value.is_graph_output() or value.is_graph_input():
+    if value.const_value is None or value.producer() is not None:
+        return False
+    if value.is_graph_output() or value.is_graph_input():
         return False
     return all(node in gone for node, _ in value.uses())
+
+
+def _weight(node: ir.Node) -> int:
+    """The bytes of a node: its own, those of a constant it holds, and those of its bodies."""
+    total = _NODE_BYTES + sum(_held(graph) for graph in subgraphs(node))
+    if node.op_type == "Constant" and node.domain == "":
+        tensor = constant_node_tensor(node)
+        total += 0 if tensor is None else int(tensor.nbytes)
+    return total
+
+
+def _held(graph: ir.Graph) -> int:
+    return sum(_nbytes(v) for v in graph.initializers.values()) + sum(_weight(n) for n in graph)
 
 
 def _nbytes(value: ir.Value) -> int:
