@@ -1,0 +1,78 @@
+"""The shortest program that optimises a model with a peer: what a user of its API would write.
+
+Their own command lines do more (tables, statistics) and are slower; the library calls are the fairer
+comparison. Defaults are left alone.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def onnxsim(source: str, target: str) -> None:
+    """onnxsim, without its optional check runs."""
+    import onnx
+    import onnxsim as tool
+
+    model, _ = tool.simplify(onnx.load(source))
+    onnx.save(model, target)
+
+
+def onnxslim(source: str, target: str) -> None:
+    """onnxslim."""
+    import onnx
+    import onnxslim as tool
+
+    onnx.save(tool.slim(source), target)
+
+
+def onnxoptimizer(source: str, target: str) -> None:
+    """onnxoptimizer with the passes its command line runs: all fusions and eliminations."""
+    import onnx
+    import onnxoptimizer as tool
+
+    passes = tool.get_fuse_and_elimination_passes()
+    onnx.save(tool.optimize(onnx.load(source), passes), target)
+
+
+def onnxscript(source: str, target: str) -> None:
+    """onnxscript's optimizer on a model loaded by onnx-ir, which maps weights instead of copying."""
+    import onnx_ir as ir
+    import onnxscript.optimizer as tool
+
+    model = ir.load(source)
+    tool.optimize_ir(model)
+    ir.save(model, target)
+
+
+def onnxruntime_basic(source: str, target: str) -> None:
+    """onnxruntime's offline optimisation at the basic level: standard ops only."""
+    _onnxruntime(source, target, "ORT_ENABLE_BASIC")
+
+
+def onnxruntime_extended(source: str, target: str) -> None:
+    """onnxruntime's offline optimisation at the extended level: contrib ops too."""
+    _onnxruntime(source, target, "ORT_ENABLE_EXTENDED")
+
+
+def _onnxruntime(source: str, target: str, level: str) -> None:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    options.optimized_model_filepath = target
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+PEERS = {
+    "onnxsim": onnxsim,
+    "onnxslim": onnxslim,
+    "onnxoptimizer": onnxoptimizer,
+    "onnxscript": onnxscript,
+    "onnxruntime basic": onnxruntime_basic,
+    "onnxruntime extended": onnxruntime_extended,
+}
+
+if __name__ == "__main__":
+    PEERS[sys.argv[1]](sys.argv[2], sys.argv[3])
