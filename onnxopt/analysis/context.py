@@ -95,9 +95,17 @@ class Context:
         """The input at ``index``; None where it is left out."""
         return self.inputs[index] if index < len(self.inputs) else None
 
+    def has(self, index: int) -> bool:
+        """Whether the input at ``index`` is given."""
+        return index < len(self.inputs) and self.inputs[index] is not None
+
+    def fact(self, index: int) -> Fact:
+        """All that is known of an input."""
+        return self.facts.fact(self.value(index))
+
     def dtype(self, index: int) -> ir.DataType | None:
         """The element type of an input."""
-        return self.facts.dtype(self.value(index))
+        return self.facts.fact(self.value(index)).dtype
 
     def shape(self, index: int) -> Shape | None:
         """The shape of an input; None when its rank is unknown."""
@@ -128,6 +136,19 @@ class Context:
         if content is None:
             raise Unknown
         return content if isinstance(content, tuple) else (content,)
+
+    def list_or_input(self, name: str, index: int, since: int) -> tuple[int, ...] | None:
+        """A list that is an attribute before an opset version and an input from it on.
+
+        Returns:
+            None where it is left out.
+
+        Raises:
+            Unknown: Its elements are not all known.
+        """
+        if self.version < since:
+            return self.integers(name)
+        return self.known_ints(index) if self.has(index) else None
 
     def known_ints(self, index: int) -> tuple[int, ...]:
         """The elements of an integer input, all of them known numbers.

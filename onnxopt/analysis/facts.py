@@ -53,8 +53,8 @@ class Facts:
         self._facts: dict[ir.Value, Fact] = {}
         self._arrays: dict[ir.Value, tuple[ir.TensorProtocol, np.ndarray]] = {}
         self._imports: dict[ir.Graph, Mapping[str, int]] = {}
-        self._scope: Mapping[str, int] = model.opset_imports
-        self._in_function = False
+        self._model_imports: Mapping[str, int] = model.opset_imports
+        self._scope: Mapping[str, int] = self._model_imports
         self.walk(model.graph)
         for function in model.functions.values():
             self._walk_function(function)
@@ -168,7 +168,10 @@ class Facts:
 
     def infer(self, node: ir.Node) -> None:
         """Works out the facts of a node's outputs from those of its inputs; also for a node outside of any graph."""
-        self._infer(node, self._imports_at(node))
+        outer = self._scope
+        self._scope = self._imports_at(node)
+        self._infer(node, self._scope)
+        self._scope = outer
 
     def copy_facts(self, old: ir.Value, new: ir.Value) -> None:
         """Takes over the facts of ``old`` for a value that stands for it.
@@ -214,15 +217,11 @@ class Facts:
             self._infer(node, scope)
 
     def _walk_function(self, function: ir.Function) -> None:
-        outer = self._scope
-        self._scope = function.opset_imports
-        self._imports[function.graph] = function.opset_imports
-        self._in_function = True
+        self._imports[function.graph] = self._scope = function.opset_imports
         for value in function.inputs:
             self._facts[value] = Fact()
         self.walk(function)
-        self._in_function = False
-        self._scope = outer
+        self._scope = self._model_imports
 
     def _infer(self, node: ir.Node, imports: Mapping[str, int]) -> None:
         domain = node.domain
@@ -274,15 +273,15 @@ class Facts:
         if isinstance(dim, int):
             return dim if dim >= 0 else fresh()
         # A name in a function means nothing outside of it, and not the same in two calls.
-        return symbol(dim.value) if dim.value and not self._in_function else fresh()
+        return symbol(dim.value) if dim.value and self._scope is self._model_imports else fresh()
 
     def _imports_at(self, where: ir.Node | ir.Graph) -> Mapping[str, int]:
         if isinstance(where, ir.Graph):
-            return self._imports.get(where, self.model.opset_imports)
+            return self._imports.get(where, self._model_imports)
         graph = where.graph
         if graph is None:
             graph = next(iter(_graphs_of(where.inputs)), None)
-        return self.model.opset_imports if graph is None else self._imports.get(graph, self._scope)
+        return self._model_imports if graph is None else self._imports.get(graph, self._scope)
 
     def _write(self, value: ir.Value) -> bool:
         fact = self.fact(value)
