@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_PREPARE = "freeze-legacy-inputs, inline-functions, lift-constants"
+_PREPARE = "freeze-legacy-inputs, lift-constants"
 _CLEAN = "remove-dead-nodes, prune-initializers, deduplicate-initializers"
 
 PIPELINES = {

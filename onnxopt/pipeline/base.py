@@ -45,6 +45,11 @@ class Context:
         self.facts = Facts(self.model)
         self.editor = Editor(self.model, self.facts, self.gate, self.stats)
 
+    def adopt(self, model: ir.Model) -> None:
+        """Goes on with another model, where a pass had the whole of it converted elsewhere."""
+        self.model = model
+        self.refresh()
+
     def refresh(self) -> None:
         """Derives all facts anew, after a change that made shapes or constants known."""
         left = self.editor.budget.left

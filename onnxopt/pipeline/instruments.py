@@ -101,9 +101,7 @@ def listing(model: ir.Model) -> str:
         inputs = ", ".join(_signature(v) for v in graph.inputs)
         outputs = ", ".join(_signature(v) for v in graph.outputs)
         lines.append(f"{title} ({inputs}) => ({outputs}) {{")
-        lines.extend(
-            f"  {name} = <{v.dtype} {v.shape}>" for name, v in graph.initializers.items()
-        )
+        lines.extend(f"  {name} = <{v.dtype} {v.shape}>" for name, v in graph.initializers.items())
         lines.extend(f"  {_node(node)}" for node in graph)
         lines.append("}")
     return "\n".join(lines)
@@ -118,7 +116,9 @@ def _node(node: ir.Node) -> str:
     inputs = ", ".join("" if v is None else v.name or "" for v in node.inputs)
     attributes = ", ".join(f"{k}={_short(a)}" for k, a in node.attributes.items())
     domain = f"{node.domain}." if node.domain else ""
-    return f"{outputs} = {domain}{node.op_type}{f' <{attributes}>' if attributes else ''} ({inputs})"
+    return (
+        f"{outputs} = {domain}{node.op_type}{f' <{attributes}>' if attributes else ''} ({inputs})"
+    )
 
 
 def _short(attr: ir.Attr) -> str:

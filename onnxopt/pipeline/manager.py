@@ -131,9 +131,7 @@ class Manager:
         recorder = Recorder()
         run = _Run(self, context, [recorder, *self._settings.instruments], skipped, stop)
         run.steps(steps, 0)
-        return Outcome(
-            context.model, context.stats, gate.log, recorder.records, exact=run.exact
-        )
+        return Outcome(context.model, context.stats, gate.log, recorder.records, exact=run.exact)
 
     def make(self, call: Call) -> Pass:
         """Builds the pass a step names, without the rules that are disabled."""

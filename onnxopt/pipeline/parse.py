@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from ..errors import UsageError
 
-_TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z0-9_][\w.-]*)|(?P<mark>[(){},*=])|(?P<text>\"[^\"]*\"))")
+_WORD = r"[A-Za-z0-9_][\w.-]*"
+_TOKEN = re.compile(rf"\s*(?:{_WORD}|[(){{}},*=]|\"[^\"]*\")")
 UNTIL_STABLE = 8
 
 
@@ -46,7 +47,7 @@ Step = Call | Repeat
 
 
 def _quoted(text: str) -> str:
-    return text if re.fullmatch(r"[\w.:-]+", text) else f'"{text}"'
+    return text if re.fullmatch(_WORD, text) else f'"{text}"'
 
 
 def render(steps: tuple[Step, ...]) -> str:
@@ -110,7 +111,7 @@ def _item(reader: _Reader) -> Step:
     if reader.peek() == "(":
         return _group(reader)
     name = reader.take()
-    if not re.fullmatch(r"[\w.-]+", name):
+    if not re.fullmatch(_WORD, name):
         raise UsageError(f"pipeline: expected a pass name, found {name!r}")
     options: dict[str, str] = {}
     if reader.peek() == "{":

@@ -108,7 +108,9 @@ class Registry:
         options = dict(call.options)
         exact_only = _to_bool("exact_only", options.pop("exact_only", "false"))
         if options:
-            raise UsageError(f"{call.name} has no option {sorted(options)[0]!r}; it has: exact-only")
+            raise UsageError(
+                f"{call.name} has no option {sorted(options)[0]!r}; it has: exact-only"
+            )
         rules = self.groups.get(call.name) or [self.rules[call.name]]
         chosen = [r for r in rules if r.name not in disabled and (r.exact or not exact_only)]
         summary = self.summaries.get(call.name) or rules[0].summary
@@ -131,7 +133,9 @@ def _is_pass(item: object) -> typing.TypeGuard[type[Pass]]:
 
 def _with_options(cls: type[Pass], options: dict[str, str]) -> Pass:
     hints = typing.get_type_hints(cls)
-    fields = {f.name for f in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set()
+    fields: set[str] = set()
+    if dataclasses.is_dataclass(cls):
+        fields = {f.name for f in dataclasses.fields(cls)}
     values: dict[str, Any] = {}
     for key, text in options.items():
         if key not in fields:

@@ -97,9 +97,7 @@ class Builder:
         while trimmed and trimmed[-1] is None:
             trimmed.pop()
         base = self._names.fresh(f"{self._prefix}/{op_type}")
-        values = [
-            ir.Value(name=self._names.fresh(f"{base}_output_{i}")) for i in range(outputs)
-        ]
+        values = [ir.Value(name=self._names.fresh(f"{base}_output_{i}")) for i in range(outputs)]
         node = ir.Node(
             domain,
             op_type,

@@ -83,7 +83,7 @@ class Editor:
         self.gate = gate
         self.stats = stats
         self.scopes = Scopes(model)
-        self.names = Names(model, self.scopes)
+        self.names = Names(self.scopes)
         self.budget = Budget(model)
 
     def builder(self, anchor: ir.Node) -> Builder:
@@ -217,9 +217,7 @@ class Editor:
             node.replace_input_with(index, new)
         done.affected.append(new)
 
-    def _identity(
-        self, old: ir.Value, new: ir.Value, anchor: ir.Node, done: Applied
-    ) -> ir.Value:
+    def _identity(self, old: ir.Value, new: ir.Value, anchor: ir.Node, done: Applied) -> ir.Value:
         build = self.builder(anchor)
         made = build.op("Identity", new)
         self.facts.copy_facts(old, made)

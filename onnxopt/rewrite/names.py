@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import onnx_ir as ir
-
 from .scopes import Scopes
 
 
 class Names:
     """Hands out value and node names that occur nowhere in a model, subgraphs included."""
 
-    def __init__(self, model: ir.Model, scopes: Scopes) -> None:
+    def __init__(self, scopes: Scopes) -> None:
         self._taken: set[str] = set()
         self._next: dict[str, int] = {}
         for graph in scopes.graphs():

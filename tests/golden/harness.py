@@ -35,7 +35,8 @@ import onnx
 import onnx.parser
 import onnx_ir as ir
 
-from onnxopt.pipeline.base import Context
+from onnxopt.pipeline.base import Context, Pass
+from onnxopt.pipeline.instruments import Instrument
 from onnxopt.pipeline.manager import Manager, Settings
 
 HERE = Path(__file__).parent
@@ -138,20 +139,22 @@ def optimise(case: Case, model: onnx.ModelProto) -> tuple[onnx.ModelProto, Conte
     """Runs a case's pipeline; returns the result and the context with its statistics."""
     from onnxopt.runtime.evaluate import run_small
 
-    held: list[Context] = []
-
-    class Keep:
-        def before(self, step: object, context: Context) -> None:
-            held[:] = [context]
-
-        def after(self, step: object, context: Context, changes: int) -> None:
-            held[:] = [context]
-
-    manager = Manager(Settings(evaluate=run_small, instruments=[Keep()]))  # type: ignore[list-item]
+    keeper = _Keeper()
+    manager = Manager(Settings(evaluate=run_small, instruments=[keeper]))
     outcome = manager.run(lambda: ir.from_proto(model), case.pipeline)
     assert not outcome.failures, outcome.failures
     assert not outcome.stats.errors, outcome.stats.errors
-    return ir.to_proto(outcome.model), held[0]
+    assert keeper.context is not None
+    return ir.to_proto(outcome.model), keeper.context
+
+
+class _Keeper(Instrument):
+    """Keeps the context, for its statistics."""
+
+    context: Context | None = None
+
+    def before(self, step: Pass, context: Context) -> None:  # noqa: ARG002
+        self.context = context
 
 
 def listing(model: onnx.ModelProto, original: onnx.ModelProto) -> list[str]:

@@ -77,7 +77,9 @@ def _feeds(case: harness.Case, model: onnx.ModelProto, seed: int) -> dict[str, n
     for info in model.graph.input:
         tensor_type = info.type.tensor_type
         shape = [
-            d.dim_value if d.HasField("dim_value") else sizes.setdefault(d.dim_param, (3, 1, 5)[seed])
+            d.dim_value
+            if d.HasField("dim_value")
+            else sizes.setdefault(d.dim_param, (3, 1, 5)[seed])
             for d in tensor_type.shape.dim
         ]
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor_type.elem_type))

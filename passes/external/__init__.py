@@ -1,0 +1,1 @@
+"""Other projects' optimisers as passes, where they are installed."""

@@ -1,0 +1,1 @@
+"""Change what a model takes and gives, because the user asked for it."""

@@ -1,0 +1,103 @@
+"""Passes that change the interface: dims, shapes, opsets; and the optional onnxsim."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import onnx
+import onnx.parser
+import onnx_ir as ir
+import pytest
+
+from onnxopt.errors import UsageError
+from onnxopt.pipeline.manager import Manager, Outcome, Settings
+
+TEXT = """<ir_version: 8, opset_import: ["" : 17], metadata_props: ["author" : "somebody"]>
+g (float[N,C,4] x, float[N] s) => (float[N,C,4] y, float[K] z)
+<float[7,C,4] r>
+{ r = Relu(x) y = Neg(r) z = Abs(s) }"""
+
+
+def run(pipeline: str, text: str = TEXT) -> Outcome:
+    proto = onnx.parser.parse_model(text)
+    outcome = Manager(Settings()).run(lambda: ir.from_proto(proto), pipeline)
+    assert not outcome.failures
+    onnx.checker.check_model(ir.to_proto(outcome.model), full_check=True)
+    return outcome
+
+
+def shapes(model: ir.Model) -> dict[str, str]:
+    return {v.name or "": str(v.shape) for v in (*model.graph.inputs, *model.graph.outputs)}
+
+
+def test_set_dim_binds_the_name_everywhere() -> None:
+    model = run("set-dim{dim=N,size=2}").model
+    assert shapes(model) == {"x": "[2,C,4]", "s": "[2]", "y": "[2,C,4]", "z": "[2]"}
+
+
+def test_set_input_shape_binds_what_it_replaces() -> None:
+    model = run('set-input-shape{input=x,shape="3,channels,4"}').model
+    assert shapes(model) == {"x": "[3,channels,4]", "s": "[3]", "y": "[3,C,4]", "z": "[3]"}
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "message"),
+    [
+        ("set-dim{dim=Q,size=2}", "no input has a dim called 'Q'; symbolic dims: C, N"),
+        ('set-input-shape{input=q,shape="1"}', "no input called 'q'; it has: x, s"),
+        ('set-input-shape{input=x,shape="1,2"}', "has rank 3, not 2"),
+        ('set-input-shape{input=x,shape="1,2,5"}', "dim 2 is 4 and cannot be 5"),
+        ('set-input-shape{input=x,shape="1,-2,4"}', "dim -2 is negative"),
+        ("convert-opset{version=999}", "choose one from 7 to"),
+    ],
+)
+def test_refusals(pipeline: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        run(pipeline)
+
+
+@pytest.mark.parametrize("version", [18, 21])
+def test_convert_opset_keeps_weights_and_metadata(version: int) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 13], metadata_props: ["author" : "somebody"]>
+    g (float[N,40] x) => (float[N,40] y) <float[40,40] w, float[40] small>
+    { m = MatMul(x, w) y = Add(m, small) }"""
+    import numpy as np
+
+    proto = onnx.parser.parse_model(text)
+    weights = np.arange(1600, dtype=np.float32).reshape(40, 40) - 800
+    del proto.graph.value_info[:]
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(weights, "w"))
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(weights[0], "small"))
+    for node in proto.graph.node:
+        node.name = f"node_{node.op_type}"
+        node.metadata_props.add(key="k", value=node.op_type)
+    outcome = Manager(Settings()).run(
+        lambda: ir.from_proto(proto), f"convert-opset{{version={version}}}"
+    )
+    model = outcome.model
+    assert model.opset_imports[""] == version
+    assert [v.name for v in model.graph.inputs] == ["x"]
+    assert model.metadata_props == {"author": "somebody"}
+    np.testing.assert_array_equal(model.graph.initializers["w"].const_value.numpy(), weights)
+    assert [n.metadata_props["k"] for n in model.graph] == ["MatMul", "Add"]
+
+
+def test_convert_opset_says_what_cannot_be_converted() -> None:
+    text = '<ir_version: 8, opset_import: ["" : 20]> g (float[3] x) => (float[3] y) { y = Gelu(x) }'
+    with pytest.raises(UsageError, match="cannot convert to opset 13"):
+        run("convert-opset{version=13}", text)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("onnxsim") is None, reason="onnxsim is not installed")
+def test_onnxsim_simplifies() -> None:
+    outcome = run("onnxsim", TEXT.replace("y = Neg(r)", "i = Identity(r) y = Neg(i)"))
+    assert [n.op_type for n in outcome.model.graph] == ["Relu", "Neg", "Abs"]
+
+
+def test_onnxsim_that_is_missing_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "onnxsim" else real(name, *a)
+    )
+    outcome = run("onnxsim")
+    assert outcome.stats.notes == ["the pass onnxsim was skipped: onnxsim is not installed"]

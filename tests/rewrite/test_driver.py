@@ -1,0 +1,244 @@
+"""The driver and the editor: what they commit, what they refuse, and what they keep."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx.parser
+import onnx_ir as ir
+import pytest
+
+from onnxopt.pipeline.base import Context
+from onnxopt.pipeline.instruments import listing
+from onnxopt.rewrite import Builder, Const, Driver, Gate, Match, Rule, Skip, op, rule
+
+HEADER = '<ir_version: 8, opset_import: ["" : 17]>'
+
+
+@rule(op.Relu(op.Relu("x", shared=True)), exact=True)
+def merge(m: Match, build: Builder) -> ir.Value:
+    """Merge two."""
+    return build.op("Relu", m.value("x"))
+
+
+@rule(op.Identity("x"), exact=True)
+def drop(m: Match, build: Builder) -> ir.Value:  # noqa: ARG001
+    """Drop it."""
+    return m.value("x")
+
+
+@rule(op.Neg(op.Abs("x"), bind="neg"))
+def needs_single_use(m: Match, build: Builder) -> ir.Value:
+    """Keep the count of nodes, if the inner one goes."""
+    return build.op("Sign", build.op("Floor", m.value("x")))
+
+
+def model(body: str, header: str = HEADER) -> ir.Model:
+    return ir.from_proto(onnx.parser.parse_model(f"{header} {body}"))
+
+
+def drive(m: ir.Model, *rules: Rule, gate: Gate | None = None) -> Context:
+    context = Context(m, gate or Gate())
+    Driver(context.editor, rules).run()
+    onnx.checker.check_model(ir.to_proto(m))
+    return context
+
+
+def ops(m: ir.Model) -> list[str]:
+    return [node.op_type for node in m.graph.all_nodes()]
+
+
+def test_shared_inner_node_stays_for_its_other_users() -> None:
+    m = model("g (float[3] x) => (float[3] y, float[3] z) { a = Relu(x) y = Relu(a) z = Neg(a) }")
+    drive(m, merge)
+    assert ops(m) == ["Relu", "Relu", "Neg"]
+    assert m.graph.outputs[0].producer().inputs[0] is m.graph.inputs[0]
+
+
+def test_inner_node_with_other_uses_is_declined() -> None:
+    m = model("g (float[3] x) => (float[3] y, float[3] z) { a = Abs(x) y = Neg(a) z = Neg(a) }")
+    context = drive(m, needs_single_use)
+    assert ops(m) == ["Abs", "Neg", "Neg"]
+    assert context.stats.declined["needs-single-use"] == {"an inner value has other uses": 2}
+
+
+def test_inner_value_that_is_an_output_is_declined() -> None:
+    m = model("g (float[3] x) => (float[3] y, float[3] a) { a = Abs(x) y = Neg(a) }")
+    context = drive(m, needs_single_use)
+    assert "an inner value is a graph output" in context.stats.declined["needs-single-use"]
+
+
+def test_outputs_keep_names_and_order() -> None:
+    m = model(
+        "g (float[3] x) => (float[3] y, float[3] z) { y = Identity(x) a = Relu(x) z = Identity(a) }"
+    )
+    drive(m, drop)
+    assert [v.name for v in m.graph.outputs] == ["y", "z"]
+    assert ops(m) == ["Identity", "Relu"]
+
+
+def test_two_outputs_of_one_value_keep_a_node_each() -> None:
+    m = model(
+        "g (float[3] x) => (float[3] y, float[3] z) { a = Relu(x) y = Identity(a) z = Identity(a) }"
+    )
+    drive(m, drop)
+    assert sorted(ops(m)) == ["Identity", "Relu"]
+    assert [v.name for v in m.graph.outputs] == ["y", "z"]
+
+
+def test_output_shapes_and_types_survive() -> None:
+    m = model("g (float[N,3] x) => (float[M,3] y) { a = Relu(x) y = Relu(a) }")
+    drive(m, merge)
+    assert str(m.graph.outputs[0].shape) == "[M,3]"
+
+
+def test_rewrites_in_subgraphs_see_outer_values() -> None:
+    m = model(
+        """g (float[3] x, bool c) => (float[3] y) {
+        r = Relu(x)
+        y = If (c) <then_branch = t () => (float[3] p) { p = Relu(r) },
+                    else_branch = e () => (float[3] q) { s = Identity(r) q = Neg(s) }>
+        }"""
+    )
+    drive(m, merge, drop)
+    assert sorted(ops(m)) == ["If", "Neg", "Relu", "Relu"]
+
+
+def test_rewrites_in_functions_and_shadowed_operators() -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17, "f" : 1]>
+    g (float[3] x) => (float[3] y) { y = f.two(x) }
+    <domain: "f", opset_import: ["" : 17]>
+    two (a) => (b) { c = Relu(a) b = Relu(c) }"""
+    m = ir.from_proto(onnx.parser.parse_model(text))
+    drive(m, merge)
+    (function,) = m.functions.values()
+    assert [n.op_type for n in function] == ["Relu"]
+
+
+def test_gate_limits_and_bans() -> None:
+    body = (
+        "g (float[3] x) => (float[3] y) { a = Identity(x) b = Relu(a) c = Identity(b) y = Relu(c) }"
+    )
+    full = drive(model(body), merge, drop)
+    assert len(full.gate.log) == 3
+    first = drive(model(body), merge, drop, gate=Gate(limit=1))
+    assert first.gate.log == full.gate.log[:1]
+    banned = drive(model(body), merge, drop, gate=Gate(banned={full.gate.log[0]}))
+    assert full.gate.log[0] not in banned.gate.log
+    assert banned.gate.log
+
+
+def test_rule_that_raises_is_recorded_and_leaves_the_graph() -> None:
+    @rule(op.Relu("x"))
+    def broken(m: Match, build: Builder) -> ir.Value:
+        """Break."""
+        build.op("Neg", m.value("x"))
+        raise RuntimeError("boom")
+
+    m = model("g (float[3] x) => (float[3] y) { y = Relu(x) }")
+    context = drive(m, broken)
+    assert context.stats.errors == [("broken", context.stats.errors[0][1], "RuntimeError: boom")]
+    assert ops(m) == ["Relu"]
+    assert len(m.graph.inputs[0].uses()) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda m, b: b.op("Cast", m.value("x"), to=ir.DataType.INT64), "the type would change"),
+        (
+            lambda m, b: b.op("Unsqueeze", m.value("x"), b.ints("axes", [0])),
+            "the rank would change",
+        ),
+        (lambda m, b: b.op("Gelu", m.value("x")), "does not exist at opset 17"),
+        (lambda m, b: b.op("Neg", m.value("x"), axis=1), "has no attribute axis"),
+        (lambda m, b: b.op("Concat", m.value("x")), "needs the attribute axis"),
+        (lambda m, b: b.op("Gather", m.value("x"), axis=0), "cannot take 1 inputs"),
+        (lambda m, b: Skip("not today"), "not today"),  # noqa: ARG005
+        (lambda m, b: b.op("Neg", m.value("nope")), "input nope is absent"),
+    ],
+)
+def test_editor_refuses(make: object, reason: str) -> None:
+    @rule(op.Relu("x"))
+    def bad(m: Match, build: Builder) -> ir.Value:
+        """Do what is not allowed."""
+        return make(m, build)  # type: ignore[operator, no-any-return]
+
+    m = model("g (float[2,3] x) => (float[2,3] y) { y = Relu(x) }")
+    context = drive(m, bad)
+    assert ops(m) == ["Relu"]
+    assert len(m.graph.inputs[0].uses()) == 1, "declined nodes must not keep using values"
+    assert any(reason in given for given in context.stats.declined["bad"])
+
+
+def test_budget_declines_growth() -> None:
+    @rule(op.Relu("x"))
+    def grow(m: Match, build: Builder) -> ir.Value:
+        """Add a large constant."""
+        return build.op("Add", m.value("x"), build.const("big", np.zeros((100, 100), np.float32)))
+
+    m = model("g (float[100,100] x) => (float[100,100] y) { y = Relu(x) }")
+    context = drive(m, grow)
+    assert ops(m) == ["Relu"]
+    assert context.stats.declined["grow"] == {"the model would grow": 1}
+    assert not m.graph.initializers
+
+
+def test_cycling_rules_stop_and_are_named() -> None:
+    @rule(op.Neg("x"))
+    def to_abs(m: Match, build: Builder) -> ir.Value:
+        """There."""
+        return build.op("Abs", m.value("x"))
+
+    @rule(op.Abs("x"))
+    def to_neg(m: Match, build: Builder) -> ir.Value:
+        """And back."""
+        return build.op("Neg", m.value("x"))
+
+    m = model("g (float[3] x) => (float[3] y) { y = Neg(x) }")
+    context = drive(m, to_abs, to_neg)
+    assert len(context.stats.notes) == 1
+    assert "to-abs" in context.stats.notes[0]
+    assert "to-neg" in context.stats.notes[0]
+
+
+def test_names_never_clash_with_what_exists() -> None:
+    m = model(
+        """g (float[3] x) => (float[3] y)
+        <float[3] "Relu" = {1, 2, 3}, float[3] "r/Relu" = {1, 2, 3}>
+        { r = Relu(x) s = Relu(r) t = Add(s, "Relu") y = Add(t, "r/Relu") }"""
+    )
+    for node in m.graph:
+        node.name = "r"
+    drive(m, merge)
+    names = [v.name for n in m.graph for v in n.outputs] + list(m.graph.initializers) + ["x"]
+    assert len(names) == len(set(names))
+
+
+def test_provenance_accumulates() -> None:
+    m = model("g (float[3] x) => (float[3] y) { a = Relu(x) b = Relu(a) y = Relu(b) }")
+    for index, node in enumerate(m.graph):
+        node.name = f"n{index}"
+    drive(m, merge)
+    (node,) = m.graph
+    assert node.metadata_props["onnxopt.rule"] == "merge"
+    assert set(node.metadata_props["onnxopt.from"].split(", ")) == {"n0", "n1", "n2"}
+
+
+def test_overridable_initializers_are_no_constants() -> None:
+    @rule(op.Add("x", Const("c")))
+    def fold(m: Match, build: Builder) -> ir.Value:
+        """Use the constant."""
+        return build.op("Relu", m.value("x"))
+
+    body = "g (float[3] x, float[3] c) => (float[3] y) <float[3] c = {1, 2, 3}> { y = Add(x, c) }"
+    m = model(body)
+    drive(m, fold)
+    assert ops(m) == ["Add"]
+
+
+def test_listing_shows_every_node() -> None:
+    m = model("g (float[3] x) => (float[3] y) { a = Relu(x) y = LeakyRelu<alpha = 0.5>(a) }")
+    text = listing(m)
+    assert "a = Relu (x)" in text
+    assert "LeakyRelu <alpha=0.5> (a)" in text
