@@ -39,9 +39,9 @@ def plan(options: Options) -> Plan:
     if options.freeze_inputs:
         steps.append("freeze-inputs")
     steps.extend(
-        f'set-input-shape{{name="{name}",shape="{",".join(str(d) for d in shape)}"}}'
+        f'set-input-shape{{input="{name}",shape="{",".join(str(d) for d in shape)}"}}'
         for name, shape in options.input_shapes.items()
     )
-    steps.extend(f'set-dim{{name="{name}",size={size}}}' for name, size in options.dims.items())
+    steps.extend(f'set-dim{{dim="{name}",size={size}}}' for name, size in options.dims.items())
     body = f"O{options.level}" if options.passes is None else options.passes
     return Plan(", ".join(steps), body)

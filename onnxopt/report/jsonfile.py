@@ -1,0 +1,64 @@
+"""Reports as JSON: for standard output and for files."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError
+
+
+def dumps(data: object) -> str:
+    """Writes plain data as JSON that every parser reads.
+
+    Infinities and NaN, which JSON lacks, become null.
+    """
+    return json.dumps(_strict(data), indent=2, ensure_ascii=True, allow_nan=False)
+
+
+def _strict(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {str(key): _strict(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_strict(value) for value in data]
+    if isinstance(data, np.generic):
+        data = data.item()
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    if data is None or isinstance(data, (str, bool, int, float)):
+        return data
+    return str(data)
+
+
+def write(path: Path, data: object) -> None:
+    """Writes a report to a file, whole or not at all.
+
+    Raises:
+        ModelError: It cannot be written there.
+    """
+    text = dumps(data) + "\n"
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text)  # a pipe or a device: there is nothing to replace
+            return
+        _replace(path, text)
+    except OSError as error:
+        raise ModelError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
