@@ -9,13 +9,13 @@ PIPELINES = {
     "O0": "",
     "O1": (
         f"{_PREPARE}, {_CLEAN}, "
-        "(fold-constants, fold, simplify{exact-only=true}, "
+        "(share-shape-arithmetic, fold-constants, fold, simplify{exact-only=true}, "
         "eliminate-common-subexpressions, remove-dead-nodes)*, "
         f"{_CLEAN}"
     ),
     "O2": (
         f"{_PREPARE}, {_CLEAN}, "
-        "(fold-constants, fold, simplify, fuse, "
+        "(share-shape-arithmetic, fold-constants, fold, simplify, fuse, "
         "eliminate-common-subexpressions, remove-dead-nodes)*, "
         f"{_CLEAN}"
     ),

@@ -17,6 +17,8 @@ from .scopes import subgraphs
 _NODE_BYTES = 64
 _BASE_ALLOWANCE = 4096
 _SHARE = 1000
+# A constant this small weighs no more than the node that would compute it, and equal ones are merged.
+_FREE_BYTES = 128
 
 
 class Budget:
@@ -46,7 +48,8 @@ class Budget:
         freed: set[ir.Value] = set()
         for node in gone:
             freed.update(v for v in node.inputs if v is not None and _is_freed(v, gone))
-        added = sum(_nbytes(v) for v in constants) + sum(_weight(n) for n in nodes)
+        sizes = [_nbytes(v) for v in constants]
+        added = sum(s for s in sizes if s > _FREE_BYTES) + sum(_weight(n) for n in nodes)
         released = sum(_nbytes(v) for v in freed) + sum(_weight(n) for n in gone)
         return added - released
 

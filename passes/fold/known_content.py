@@ -1,0 +1,43 @@
+"""Shape arithmetic whose result is known, as constants; also where other dims are dynamic."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from onnxopt.analysis.context import TRACKED
+from onnxopt.rewrite import Builder, Match, Skip, op, rule
+
+_OPS = (
+    "Shape", "Size", "Gather", "Concat", "Slice", "Unsqueeze", "Squeeze", "Reshape", "Flatten",
+    "Cast", "CastLike", "Add", "Sub", "Mul", "Div", "Mod", "Min", "Max", "Neg", "Abs", "Sign",
+    "Range", "Where", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "And",
+    "Or", "Xor", "ConstantOfShape", "Expand", "Tile", "Split", "ReduceProd", "ReduceSum",
+    "ReduceMax", "ReduceMin", "ScatterND", "ScatterElements", "GatherElements", "GatherND",
+    "CumSum", "Pow", "Sum", "Transpose", "Clip",
+)  # fmt: skip
+
+
+@rule(op(*_OPS)(...), exact=True)
+def fold_known_content(m: Match, build: Builder) -> ir.Value | Skip:
+    """Replace integer arithmetic whose result is the same for all inputs of the model.
+
+    The analysis follows small integer tensors symbolically, so the batch of a dynamic shape can be
+    unknown while its channels are a number. Declines where any element is symbolic or unknown.
+
+    Example: Gather(Shape(x), 1) with x of dims [N, 3, H, W] -> 3
+    """
+    value = m.root.outputs[0]
+    dtype = m.facts.dtype(value)
+    content = m.facts.content(value)
+    if dtype not in TRACKED or content is None or dtype is None:
+        return Skip("the result is no small integer tensor")
+    items = content if isinstance(content, tuple) else (content,)
+    numbers = [item for item in items if isinstance(item, int)]
+    if len(numbers) != len(items):
+        return Skip("the result depends on dynamic dims")
+    shape = (len(numbers),) if isinstance(content, tuple) else ()
+    limits = None if dtype == ir.DataType.BOOL else np.iinfo(dtype.numpy())
+    if limits is not None and not all(limits.min <= n <= limits.max for n in numbers):
+        return Skip("the result overflows its type")
+    return build.const("folded", np.array(numbers, dtype=dtype.numpy()).reshape(shape))
