@@ -1,53 +1,11 @@
 """All contact with onnxruntime: providers, evaluation, inputs, comparison, validation.
 
-Importing this package imports neither onnxruntime nor onnx: each public name is loaded from its
-module at first use, because onnxruntime is an optional extra and ``onnxopt --help`` must start fast.
+Importing this package, or any module in it, does not import onnxruntime, which is an optional extra and
+only loaded at first use. What other packages call:
+
+- `providers.resolve`: provider names as users write them;
+- `evaluate.run_small`: run a small model in this process, for constant folding;
+- `inputs.generate`, `inputs.load`: samples generated from the graph, or read from the user's files;
+- `compare.compare_outputs`: compare what two models returned;
+- `validate.validate`, `validate.compare`: run two models in a child process and compare them.
 """
-
-from __future__ import annotations
-
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from onnxopt.runtime.compare import OutputDiff, compare_outputs
-    from onnxopt.runtime.evaluate import EvaluationError, run_small
-    from onnxopt.runtime.inputs import generate
-    from onnxopt.runtime.providers import available, resolve
-    from onnxopt.runtime.samples import load
-    from onnxopt.runtime.validate import compare, validate
-    from onnxopt.runtime.validation import Validation
-
-_HOME = {
-    "EvaluationError": "evaluate",
-    "OutputDiff": "compare",
-    "Validation": "validation",
-    "available": "providers",
-    "compare": "validate",
-    "compare_outputs": "compare",
-    "generate": "inputs",
-    "load": "samples",
-    "resolve": "providers",
-    "run_small": "evaluate",
-    "validate": "validate",
-}
-
-__all__ = [
-    "EvaluationError",
-    "OutputDiff",
-    "Validation",
-    "available",
-    "compare",
-    "compare_outputs",
-    "generate",
-    "load",
-    "resolve",
-    "run_small",
-    "validate",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from onnxopt.runtime.metrics import Figures, measure
-from onnxopt.runtime.tolerance import Tolerance, tolerance_for
+from onnxopt.runtime.metrics import Figures, Tolerance, measure
+from onnxopt.runtime.tolerance import tolerance_for
 
 
 @dataclass
@@ -35,7 +35,7 @@ class OutputDiff:
     shape: list[int]
     problem: str = ""
     figures: Figures = field(default_factory=Figures)
-    tolerance: Tolerance = field(default_factory=lambda: Tolerance(0.0, 0.0, 0.0))
+    tolerance: Tolerance = field(default_factory=Tolerance)
 
     @property
     def ok(self) -> bool:
@@ -55,7 +55,7 @@ class OutputDiff:
         parts = []
         if f.special:
             parts.append(f"NaN or infinity in {f.special} of {self.elements} elements differs")
-        if f.outside and self.tolerance == Tolerance(0.0, 0.0, 0.0):
+        if f.outside and self.tolerance == Tolerance():
             parts.append(f"{f.outside} of {self.elements} elements differ")
         elif f.outside:
             parts.append(
@@ -95,6 +95,21 @@ def compare_outputs(
             continue
         diffs += _compare(name, expected, candidate[name], options)
     return diffs
+
+
+def leaves(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten containers: leaf name as in `OutputDiff` -> array (or None)."""
+    flat: dict[str, Any] = {}
+    pending = list(outputs.items())
+    while pending:
+        name, value = pending.pop()
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list | tuple):
+            pending += [(f"{name}[{index}]", item) for index, item in enumerate(value)]
+        else:
+            flat[name] = None if value is None else np.asarray(value)
+    return flat
 
 
 def _compare(
@@ -158,13 +173,7 @@ def _tensors(
 
 
 def _measure(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance) -> Figures:
-    figures = measure(
-        expected,
-        actual,
-        rtol=tolerance.rtol,
-        atol=tolerance.atol,
-        scale_tol=tolerance.scale_tol,
-    )
+    figures = measure(expected, actual, tolerance)
     if expected.dtype.kind in "iu" and expected.dtype.itemsize == 8:
         figures.outside = int((expected != actual).sum())  # float64 cannot tell 2^60 from 2^60 + 1
     return figures

@@ -14,16 +14,42 @@ import numpy as np
 
 from onnxopt.runtime.facts import InputSpec
 from onnxopt.runtime.feedio import Feed
+from onnxopt.runtime.samples import load
 from onnxopt.runtime.sizes import Attempt, SizePlan
 from onnxopt.runtime.values import CannotDraw, draw
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from onnxopt.runtime.modelfacts import Traits
+
+__all__ = ["DEFAULT_SAMPLES", "Feed", "GeneratedFeeds", "feed_for", "generate", "load"]
+
 DEFAULT_SAMPLES = 5
 
 
-def generate(model: ir.Model, *, samples: int = DEFAULT_SAMPLES, seed: int = 0) -> list[Feed]:
+class GeneratedFeeds(list[Feed]):
+    """Generated feeds that remember how they were made.
+
+    Given to `validate`, the feeds themselves are not used: the child generates from the same specs, and can
+    therefore try other sizes where the model refuses these.
+
+    Attributes:
+        specs: the inputs.
+        samples: how many feeds were asked for.
+        seed: the seed.
+        traits: what else validation needs to know of the model.
+    """
+
+    def __init__(self, specs: Sequence[InputSpec], samples: int, seed: int, traits: Traits) -> None:
+        super().__init__()
+        self.specs = list(specs)
+        self.traits = traits
+        self.samples = samples
+        self.seed = seed
+
+
+def generate(model: ir.Model, *, samples: int = DEFAULT_SAMPLES, seed: int = 0) -> GeneratedFeeds:
     """Generate feeds from what the graph does with its inputs.
 
     Nothing is run, so sizes of symbolic dims are typical ones; `validate` without feeds does the same
@@ -37,11 +63,12 @@ def generate(model: ir.Model, *, samples: int = DEFAULT_SAMPLES, seed: int = 0) 
     Returns:
         Feeds: input name -> array (list for sequences, None for an absent optional).
     """
+    from onnxopt.runtime.modelfacts import Traits
     from onnxopt.runtime.trace import input_specs
 
     specs = input_specs(model)
     plan = SizePlan(specs, samples)
-    feeds: list[Feed] = []
+    feeds = GeneratedFeeds(specs, samples, seed, Traits.of(model, seed))
     for attempt in plan:
         try:
             feeds.append(feed_for(specs, attempt, seed + len(feeds)))

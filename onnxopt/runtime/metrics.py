@@ -11,6 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_SLICE = 32
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """``|c - r| <= atol + rtol * |r| + scale_tol * s``, s being `local_peak` of the reference."""
+
+    rtol: float = 0.0
+    atol: float = 0.0
+    scale_tol: float = 0.0
+
 
 @dataclass
 class Figures:
@@ -40,18 +51,18 @@ class Figures:
 
 
 def measure(
-    reference: np.ndarray, candidate: np.ndarray, *, rtol: float, atol: float, scale_tol: float
+    reference: np.ndarray,
+    candidate: np.ndarray,
+    tolerance: Tolerance,
+    allowance: np.ndarray | None = None,
 ) -> Figures:
     """Compare two numeric arrays of equal shape.
-
-    An element is inside the tolerance when ``|c - r| <= atol + rtol * |r| + scale_tol * max|r|``.
 
     Args:
         reference: r, any real or complex dtype.
         candidate: c, the same shape.
-        rtol: tolerance relative to the element.
-        atol: absolute tolerance.
-        scale_tol: tolerance relative to the largest finite ``|r|``.
+        tolerance: which elements count as outside.
+        allowance: further absolute error allowed per element, broadcastable to r.
 
     Returns:
         The figures.
@@ -60,27 +71,64 @@ def measure(
     r, c = _wide(reference), _wide(candidate)
     if not r.size:
         return result
+    limit = _limit(np.abs(r), tolerance)
+    if allowance is not None:
+        limit = np.maximum(limit, allowance)
     usable = np.isfinite(r) & np.isfinite(c)
-    if not usable.all():
+    if usable.all():
+        r, c, limit = r.ravel(), c.ravel(), limit.ravel()
+    else:
         same = usable | (r == c) | (np.isnan(r) & np.isnan(c))
         result.special = int((~same).sum())
-        r, c = r[usable], c[usable]
+        r, c, limit = r[usable], c[usable], limit[usable]
     result.finite = int(r.size)
-    if not r.size:
-        return result
-    _figures(result, r, c, (rtol, atol, scale_tol))
+    if r.size:
+        _fill(result, r, c, limit)
     return result
 
 
+def local_peak(magnitude: np.ndarray) -> np.ndarray:
+    """The scale each element of an array of magnitudes is to be judged by.
+
+    One output often mixes quantities of different scale (box coordinates beside scores). So an element's
+    scale is the largest magnitude in its slice, minimised over the axes; slices of fewer than
+    32 elements say nothing and are left out.
+
+    Args:
+        magnitude: non-negative values; infinities and NaN are ignored.
+
+    Returns:
+        An array broadcastable to ``magnitude``.
+    """
+    finite = np.where(np.isfinite(magnitude), magnitude, 0.0)
+    peak = np.asarray(finite.max(initial=0.0)).reshape((1,) * finite.ndim)
+    for axis, size in enumerate(finite.shape):
+        if size > 1 and finite.size // size >= _SLICE:
+            others = tuple(other for other in range(finite.ndim) if other != axis)
+            peak = np.minimum(peak, finite.max(axis=others, keepdims=True))
+    return peak
+
+
+def error_magnitude(reference: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """``|other - reference|`` in float64, 0 where either is not finite."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.abs(_wide(other) - _wide(reference))
+    return np.where(np.isfinite(error), error, 0.0)
+
+
 def _wide(array: np.ndarray) -> np.ndarray:
-    kind = np.complex128 if array.dtype.kind == "c" else np.float64
-    return array.astype(kind).ravel()
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
-def _figures(
-    result: Figures, r: np.ndarray, c: np.ndarray, tolerance: tuple[float, float, float]
-) -> None:
-    rtol, atol, scale_tol = tolerance
+def _limit(size: np.ndarray, tolerance: Tolerance) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        limit = tolerance.atol + tolerance.rtol * size
+        if tolerance.scale_tol:
+            limit = limit + tolerance.scale_tol * local_peak(size)
+    return np.asarray(limit)
+
+
+def _fill(result: Figures, r: np.ndarray, c: np.ndarray, limit: np.ndarray) -> None:
     size = np.abs(r)
     result.scale = float(size.max())
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -89,17 +137,16 @@ def _figures(
         nonzero = size > 0
         if nonzero.any():
             result.max_rel = float((error[nonzero] / size[nonzero]).max())
-        result.outside = int((error > atol + rtol * size + scale_tol * result.scale).sum())
+        result.outside = int((error > limit).sum())
     # Scaled first, so that squares of huge or tiny numbers neither overflow nor vanish.
     unit = max(result.scale, float(np.abs(c).max())) or 1.0
-    rn, cn, en = r / unit, c / unit, error / unit
-    signal, noise = _power(rn), _power(en)
+    signal, noise, other = _power(r / unit), _power(error / unit), _power(c / unit)
     result.rms = math.sqrt(noise / r.size) * unit
     if noise > 0:
         result.snr_db = 10 * math.log10(signal / noise) if signal > 0 else -math.inf
-    other = _power(cn)
     if signal > 0 and other > 0:
-        result.cosine = float(np.real(np.vdot(rn, cn)) / math.sqrt(signal * other))
+        product = float(np.real(np.vdot(r / unit, c / unit)))
+        result.cosine = product / math.sqrt(signal * other)
     elif signal > 0 or other > 0:
         result.cosine = 0.0
 

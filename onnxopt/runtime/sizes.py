@@ -157,15 +157,22 @@ class SizePlan:
         return self._with_totals(sizes)
 
     def _nearby(self, base: Sizes, number: int) -> Iterator[Sizes]:
-        """The settled sizes with the batch changed, then with one other symbol changed."""
+        """The settled sizes with one symbol or the batch changed, in turn first and second."""
+        changes = [list(self._other_sizes(base, number)), list(self._other_batch(base, number))]
+        for options in changes if number % 2 else reversed(changes):
+            yield from options
+
+    def _other_batch(self, base: Sizes, number: int) -> Iterator[Sizes]:
         batch = [symbol for symbol, kind in self._kinds.items() if kind == "batch"]
         if batch:
             size = self._table["batch"][number % len(self._table["batch"])]
             yield self._with_totals({**base, **dict.fromkeys(batch, size)})
+
+    def _other_sizes(self, base: Sizes, number: int) -> Iterator[Sizes]:
         others = [s for s, kind in self._kinds.items() if kind not in ("batch", "total", "rank")]
         if others:
-            symbol = others[number % len(others)]
-            for size in (base[symbol] * 2, base[symbol] + 1):
+            symbol = others[number // 2 % len(others)]
+            for size in (base[symbol] * 2, base[symbol] + 1, base[symbol] + 16):
                 yield self._with_totals({**base, symbol: size})
 
     def _with_totals(self, sizes: Sizes) -> Sizes:

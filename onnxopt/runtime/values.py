@@ -76,7 +76,7 @@ def _tensor(
     values = _values(spec, shape, sizes, variant, rng)
     if spec.dtype == "str":
         return np.asarray(values, dtype=object).reshape(shape)
-    return cast(np.asarray(values), spec.dtype).reshape(shape)
+    return np.asarray(cast(np.asarray(values), spec.dtype)).reshape(shape)
 
 
 def cast(values: np.ndarray, dtype: str) -> np.ndarray:
@@ -91,7 +91,7 @@ def cast(values: np.ndarray, dtype: str) -> np.ndarray:
         info = np.iinfo(target)
         values = np.clip(np.rint(values.astype(np.float64)), float(info.min), float(info.max))
         if target.itemsize == 8:  # float64 rounds the largest int64 up, out of range
-            return np.clip(values, -(2.0**62), 2.0**62).astype(target)
+            values = np.clip(values, -(2.0**62), 2.0**62)
     elif dtype in ("int4", "int2"):
         limit = 8 if dtype == "int4" else 2
         values = np.clip(np.rint(values), -limit, limit - 1)

@@ -1,0 +1,168 @@
+"""Starting the child process, watching it, and telling how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onnxopt.runtime.job import PROGRESS, RESULT, STDERR
+
+WORKER: Sequence[str] = (sys.executable, "-P", "-m", "onnxopt.runtime.worker")
+"""Command of the child; the job folder is appended."""
+
+_POLL_S = 0.02
+_LAST_LINE = 200
+
+
+@dataclass
+class Ended:
+    """How a child ended.
+
+    Attributes:
+        result: the content of its result file; None when it left none.
+        stage: the last step it began ('' when it began none), such as ``candidate-run``.
+        sample: the number of the sample in that step.
+        trouble: '' when it ended by itself and well, else what happened, in words.
+    """
+
+    result: dict[str, Any] | None
+    stage: str
+    sample: int
+    trouble: str
+
+
+def run_child(
+    folder: Path, timeout_s: float, on_progress: Callable[[str, int], None] | None = None
+) -> Ended:
+    """Run the worker on a job folder and wait for it.
+
+    Args:
+        folder: the job folder.
+        timeout_s: time limit of each phase (reference, candidate, noise), in seconds.
+        on_progress: called with stage and sample number at each step.
+
+    Returns:
+        How it ended. The child is gone when this returns or raises, also on Ctrl-C.
+    """
+    with (folder / STDERR).open("wb") as stderr:
+        process = subprocess.Popen(
+            [*WORKER, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C reaches the parent only, which ends the child below
+        )
+        watch = _Watch(folder / PROGRESS, on_progress)
+        try:
+            timed_out = _wait(process, watch, timeout_s)
+        finally:
+            _kill(process)
+    watch.poll()
+    result = _read_result(folder)
+    trouble = _trouble(process.returncode, timed_out, timeout_s, folder)
+    if not trouble and result is None:
+        trouble = "the runtime's process left no result"
+    return Ended(result, watch.stage, watch.sample, trouble)
+
+
+def _wait(process: subprocess.Popen[bytes], watch: _Watch, timeout_s: float) -> bool:
+    """Wait for the end; True when a phase overran the limit."""
+    while True:
+        try:
+            process.wait(_POLL_S)
+            return False
+        except subprocess.TimeoutExpired:
+            watch.poll()
+        if time.monotonic() - watch.phase_begun > timeout_s:
+            return True
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+class _Watch:
+    """Reads the progress file as it grows."""
+
+    def __init__(self, path: Path, on_progress: Callable[[str, int], None] | None) -> None:
+        self._path = path
+        self._on_progress = on_progress
+        self._read = 0
+        self.stage = ""
+        self.sample = 0
+        self.phase_begun = time.monotonic()
+
+    def poll(self) -> None:
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(self._read)
+                fresh = stream.read()
+        except FileNotFoundError:
+            return
+        complete = fresh[: fresh.rfind(b"\n") + 1]
+        self._read += len(complete)
+        for line in complete.splitlines():
+            step = json.loads(line)
+            if step["stage"].split("-")[0] != self.stage.split("-")[0]:
+                self.phase_begun = time.monotonic()
+            self.stage, self.sample = step["stage"], step["sample"]
+            if self._on_progress is not None:
+                self._on_progress(self.stage, self.sample)
+
+
+def _environment() -> dict[str, str]:
+    """The child imports this very package, wherever it lies, and nothing from the user's folder."""
+    root = str(Path(__file__).resolve().parents[2])
+    inherited = os.environ.get("PYTHONPATH")
+    path = root if not inherited else os.pathsep.join([root, inherited])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _read_result(folder: Path) -> dict[str, Any] | None:
+    try:
+        result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return result
+
+
+def _trouble(code: int, timed_out: bool, timeout_s: float, folder: Path) -> str:
+    if timed_out:
+        return f"no end within {timeout_s:g} s"
+    if code == 0:
+        return ""
+    said = _last_line(folder / STDERR)
+    said = f" ({said})" if said else ""
+    if code < 0:
+        return f"the runtime crashed: {_signal_name(-code)}{said}"
+    return f"the runtime's process ended with status {code}{said}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    return f"{name}, perhaps out of memory" if name == "SIGKILL" else name
+
+
+def _last_line(path: Path) -> str:
+    text = path.read_bytes()[-4096:].decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:_LAST_LINE] if lines else ""

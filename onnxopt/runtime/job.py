@@ -1,0 +1,83 @@
+"""The order a child process receives, and the folder it travels in.
+
+The folder holds ``job.json`` (this), ``feeds/`` (the user's samples, if any), ``overrides/`` (perturbed values
+of overridable initializers, if any), ``progress`` (one JSON line a step, so that a crash can be placed),
+``stderr``, and at the end ``result.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from onnxopt.runtime.backends import ONNXRUNTIME
+from onnxopt.runtime.facts import InputSpec
+from onnxopt.runtime.inputs import DEFAULT_SAMPLES
+
+JOB = "job.json"
+RESULT = "result.json"
+PROGRESS = "progress"
+STDERR = "stderr"
+FEEDS = "feeds"
+OVERRIDES = "overrides"
+
+
+@dataclass
+class Job:
+    """What to run and how to judge it, on one provider.
+
+    Attributes:
+        reference: path of the original model.
+        candidate: path of the model under test.
+        provider: full provider name.
+        backend: `backends.ONNXRUNTIME` or `backends.REFERENCE`.
+        feed_count: how many samples lie in ``feeds/``; 0 means generate from ``specs``.
+        specs: the inputs, as JSON-ready dicts.
+        samples: how many generated samples are wanted.
+        seed: seed of generated samples.
+        overrides: ``overrides/`` holds one feed of perturbed initializers.
+        randomness: 'none', 'random' (random operators) or 'unknown' (custom operators).
+        rtol: the user's relative tolerance.
+        atol: the user's absolute tolerance.
+        exact: only bit-exact rewrites were applied.
+        precision: coarsest float type inside the model.
+        custom_op_libraries: paths of shared libraries.
+        budget_s: seconds after which no further *generated* sample is begun.
+        timeout_s: seconds after which the parent gives up on a phase.
+        threads: intra-op threads; None for all cores.
+    """
+
+    reference: str
+    candidate: str
+    provider: str
+    backend: str = ONNXRUNTIME
+    feed_count: int = 0
+    specs: list[dict[str, Any]] = field(default_factory=list)
+    samples: int = DEFAULT_SAMPLES
+    seed: int = 0
+    overrides: bool = False
+    randomness: str = "none"
+    rtol: float | None = None
+    atol: float | None = None
+    exact: bool = False
+    precision: str | None = None
+    custom_op_libraries: list[str] = field(default_factory=list)
+    budget_s: float = 10.0
+    timeout_s: float = 600.0
+    threads: int | None = None
+
+    @property
+    def input_specs(self) -> list[InputSpec]:
+        """The specs, parsed."""
+        return [InputSpec.from_json(spec) for spec in self.specs]
+
+    def write(self, folder: Path) -> None:
+        """Write ``job.json``."""
+        (folder / JOB).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @staticmethod
+    def read(folder: Path) -> Job:
+        """Read ``job.json``."""
+        return Job(**json.loads((folder / JOB).read_text(encoding="utf-8")))

@@ -1,0 +1,122 @@
+"""The child process: runs both models and writes the verdict (``python -m onnxopt.runtime.worker``).
+
+It alone loads onnxruntime for validation, so a crash or a hang inside a model ends this process only.
+Each step is noted in the job folder first, so that the parent can tell where it ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from onnxopt.errors import OnnxoptError
+from onnxopt.runtime.backends import Backend
+from onnxopt.runtime.job import PROGRESS, RESULT, Job
+from onnxopt.runtime.phases import (
+    PhaseError,
+    Reference,
+    measure_noise,
+    run_candidate,
+    run_reference,
+)
+from onnxopt.runtime.sessions import one_line
+from onnxopt.runtime.source import make_source
+from onnxopt.runtime.validation import ProviderResult
+from onnxopt.runtime.verdict import conclude
+
+
+def execute(job: Job, folder: Path) -> ProviderResult:
+    """Run a job to its end.
+
+    Args:
+        job: what to run.
+        folder: the job folder.
+
+    Returns:
+        The verdict on this provider; nothing a model does raises.
+    """
+    backend = Backend(job.backend, job.provider, job.custom_op_libraries, job.threads)
+    source = make_source(job, folder)
+    progress = _Progress(folder / PROGRESS)
+    reference = Reference()
+    try:
+        reference = run_reference(job, backend, source, progress)
+    except PhaseError as error:
+        return _ended(job, backend, reference, "not-validated", str(error))
+    try:
+        run_candidate(job, backend, source, reference, progress)
+    except PhaseError as error:
+        return _ended(job, backend, reference, "failed", str(error))
+    result = conclude(job, reference)
+    result.versions = backend.versions()
+    if result.status == "failed":
+        _write(folder, result)  # should measuring the noise crash, this stands
+        try:
+            measure_noise(job, backend, source, reference, progress)
+        except Exception as error:  # the original fails under default options
+            result.notes.append(f"the original's own noise was not measured: {one_line(error)}")
+            return result
+        result = conclude(job, reference)
+        result.versions = backend.versions()
+    return result
+
+
+def _ended(
+    job: Job, backend: Backend, reference: Reference, status: Any, reason: str
+) -> ProviderResult:
+    result = conclude(job, reference)
+    result.status, result.reason = status, reason
+    result.versions = backend.versions()
+    return result
+
+
+class _Progress:
+    """Appends each step to a file, at once: what is written survives a crash of this process."""
+
+    def __init__(self, path: Path) -> None:
+        self._stream = path.open("a", encoding="utf-8")
+
+    def __call__(self, stage: str, sample: int) -> None:
+        self._stream.write(json.dumps({"stage": stage, "sample": sample}) + "\n")
+        self._stream.flush()
+
+
+def _write(folder: Path, result: ProviderResult) -> None:
+    temporary = folder / f"{RESULT}.part"
+    temporary.write_text(json.dumps(asdict(result)), encoding="utf-8")
+    temporary.replace(folder / RESULT)
+
+
+def _die_with_parent(folder: Path) -> None:
+    """The parent holds the other end of stdin: when that closes early, the parent is gone."""
+    sys.stdin.buffer.read()
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+def main() -> int:
+    """Run the job whose folder is the only argument; returns the exit status."""
+    folder = Path(sys.argv[1])
+    threading.Thread(target=_die_with_parent, args=(folder,), daemon=True).start()
+    begun = time.monotonic()
+    job = Job.read(folder)
+    try:
+        result = execute(job, folder)
+    except (OnnxoptError, MemoryError) as error:
+        reason = one_line(error) if str(error) else "out of memory"
+        result = ProviderResult(job.provider, "not-validated", reason, job.backend)
+    result.seconds = time.monotonic() - begun
+    _write(folder, result)
+    sys.stderr.flush()
+    os._exit(0)  # the verdict is written: what libraries do at exit cannot change it
+
+
+if __name__ == "__main__":
+    sys.exit(main())
