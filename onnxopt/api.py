@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,10 @@ def optimize(
     timeout: float = 600.0,
     external_data: ExternalData = "auto",
     bisect_limit: int | None = None,
+    print_after: Sequence[str] = (),
     verify_each: bool = False,
+    emit: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Result:
     """Optimises a model, validates the result against the original, and writes it.
 
@@ -78,7 +81,10 @@ def optimize(
         timeout: Seconds a validation may take.
         external_data: ``"auto"``, ``"always"`` or ``"never"`` keep weights in a file of their own.
         bisect_limit: How many rewrites to make at most.
+        print_after: Passes after which to print the model; ``"all"`` stands for every pass.
         verify_each: Whether to check the model's structure after every pass.
+        emit: Gets what ``print_after`` prints, as text.
+        progress: Gets the name of each stage as it begins.
 
     Returns:
         The optimised model, what was done, and how it compares with the original.
@@ -109,7 +115,10 @@ def optimize(
         timeout=timeout,
         external_data=external_data,
         bisect_limit=bisect_limit,
+        print_after=print_after,
         verify_each=verify_each,
+        emit=emit,
+        progress=progress,
     )
     return optimise(source, None if output is None else Path(output), options)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .compiler.result import Result
+
 
 class OnnxoptError(Exception):
     """Base of every error this package raises on purpose.
@@ -13,9 +18,18 @@ class OnnxoptError(Exception):
 
 
 class MismatchError(OnnxoptError):
-    """The optimised model does not compute what the original computes."""
+    """The optimised model does not compute what the original computes.
+
+    Args:
+        message: One line.
+        result: What was done and how far it is off, where there is that much to tell.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, result: Result | None = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class UsageError(OnnxoptError):

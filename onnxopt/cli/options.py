@@ -84,10 +84,9 @@ rewriting_options: Decorator[Any] = _all(
         click.option(
             "-O",
             "level",
-            type=click.IntRange(0, 3),
+            type=click.Choice([0, 1, 2, 3]),
             default=2,
             show_default=True,
-            metavar="0|1|2|3",
             help="Level: 0 reads and writes only; 1 exact rewrites; 2 also those that only change "
             "rounding; 3 what the target measures as faster.",
         ),

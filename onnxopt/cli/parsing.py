@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # generic only since click 8.3
 
 Dim = int | str
 T = TypeVar("T")
 _MAX_DIM = 2**63 - 1
 
 
-class InputShape(click.ParamType):
+class InputShape(ParamType):
     """``NAME:1,3,224,224``; names may hold colons, dims are numbers or names."""
 
     name = "NAME:DIM,..."
@@ -44,7 +49,7 @@ class InputShape(click.ParamType):
         return size
 
 
-class DimSize(click.ParamType):
+class DimSize(ParamType):
     """``NAME=VALUE``: the size of a symbolic dim."""
 
     name = "NAME=VALUE"
@@ -61,7 +66,7 @@ class DimSize(click.ParamType):
         return name, int(text)
 
 
-class Amount(click.ParamType):
+class Amount(ParamType):
     """A finite number that is not negative, or not zero either."""
 
     name = "NUMBER"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.util
 import time
@@ -10,12 +11,12 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from ..errors import MismatchError, RuntimeMissingError
+from ..errors import MismatchError, ModelError, RuntimeMissingError
 from ..pipeline.base import Evaluate
 from ..pipeline.instruments import Instrument, PrintAfter, VerifyEach
 from ..pipeline.manager import Manager, Outcome, Settings
 from .options import Options
-from .plan import plan
+from .plan import check_print_after, plan
 from .repair import Repair
 from .result import Result, census
 from .staging import Origin, Source, Stage, check_output
@@ -29,6 +30,7 @@ def optimise(source: Source, output: Path | None, options: Options) -> Result:
         OnnxoptError: As the command line's exit codes say; nothing is written then.
     """
     steps = plan(options)
+    check_print_after(steps, options)
     origin = Origin(source)
     if output is not None:
         check_output(origin, output)
@@ -37,7 +39,7 @@ def optimise(source: Source, output: Path | None, options: Options) -> Result:
     clock = _Clock()
     with Stage(output) as stage:
         options.stage("optimising")
-        outcome = run_pipeline(origin, steps.text, options)
+        outcome = _run_soundly(origin, steps.text, options)
         clock.lap("optimise")
         result = Result(
             model=outcome.model,
@@ -69,6 +71,20 @@ def optimise(source: Source, output: Path | None, options: Options) -> Result:
             result.output = str(output)
     result.seconds = clock.laps
     return result
+
+
+def _run_soundly(origin: Origin, pipeline: str, options: Options) -> Outcome:
+    """Runs a pipeline; where the result is broken, again without the pass that broke it."""
+    from ..io import check_structure
+
+    outcome = run_pipeline(origin, pipeline, options)
+    try:
+        check_structure(outcome.model, origin.label)
+    except ModelError:
+        careful = dataclasses.replace(options, verify_each=True, print_after=())
+        outcome = run_pipeline(origin, pipeline, careful)
+        check_structure(outcome.model, origin.label)
+    return outcome
 
 
 def run_pipeline(
@@ -128,10 +144,11 @@ def _refuse_unverified(result: Result, origin: Origin, options: Options) -> None
     if validation.status == "failed":
         raise MismatchError(
             f"{origin.label}: the optimised model does not match and could not be repaired: "
-            f"{validation.reason}"
+            f"{validation.reason}",
+            result,
         )
     if options.require_validation and validation.status != "passed":
-        raise MismatchError(f"{origin.label}: not validated: {validation.reason}")
+        raise MismatchError(f"{origin.label}: not validated: {validation.reason}", result)
 
 
 def _instruments(options: Options) -> list[Instrument]:
@@ -139,10 +156,18 @@ def _instruments(options: Options) -> list[Instrument]:
     if options.print_after and options.emit is not None:
         found.append(PrintAfter(options.print_after, options.emit))
     if options.verify_each:
-        from ..io import check_structure
-
-        found.append(VerifyEach(check_structure))
+        found.append(VerifyEach(_blame))
     return found
+
+
+def _blame(model: ir.Model) -> None:
+    """Raises what the manager takes for a failure of the pass, not of the user's model."""
+    from ..io import check_structure
+
+    try:
+        check_structure(model)
+    except ModelError as error:
+        raise RuntimeError(f"the pass broke the model: {error}") from error
 
 
 def _write_reproducer(model: ir.Model, name: str, pipeline: str) -> str:

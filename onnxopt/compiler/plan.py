@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..errors import UsageError
+from ..pipeline.parse import Repeat, Step
+from ..pipeline.registry import registry
 from ..targets.load import load_target
 from .options import Options
 
@@ -45,3 +49,27 @@ def plan(options: Options) -> Plan:
     steps.extend(f'set-dim{{dim="{name}",size={size}}}' for name, size in options.dims.items())
     body = f"O{options.level}" if options.passes is None else options.passes
     return Plan(", ".join(steps), body)
+
+
+def check_print_after(steps: Plan, options: Options) -> None:
+    """Refuses to print after passes that will not run.
+
+    Raises:
+        UsageError: The pipeline has no such step.
+    """
+    wanted = [name for name in options.print_after if name != "all"]
+    if not wanted:
+        return
+    there = list(dict.fromkeys(_names(registry().expand(steps.text, options.disable))))
+    for name in wanted:
+        if name not in there:
+            known = ", ".join(there) or "nothing"
+            raise UsageError(f"cannot print after {name!r}; this pipeline runs: {known}")
+
+
+def _names(steps: Sequence[Step]) -> Iterator[str]:
+    for step in steps:
+        if isinstance(step, Repeat):
+            yield from _names(step.body)
+        else:
+            yield step.name

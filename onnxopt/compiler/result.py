@@ -77,9 +77,7 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
     origin: Origin | None = None
 
-    def save(
-        self, path: str | os.PathLike[str], *, external_data: ExternalData = "auto"
-    ) -> None:
+    def save(self, path: str | os.PathLike[str], *, external_data: ExternalData = "auto") -> None:
         """Writes the optimised model.
 
         Raises:

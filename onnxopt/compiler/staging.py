@@ -124,6 +124,8 @@ def check_output(origin: Origin, output: Path) -> None:
     """
     if output.is_dir():
         raise ModelError(f"cannot write {output}: it is a directory; name a file")
+    if output.exists() and not output.is_file():
+        raise ModelError(f"cannot write {output}: it is not a regular file")
     if not output.parent.is_dir():
         raise ModelError(f"cannot write {output}: the folder {output.parent} does not exist")
     if not origin.path.exists():

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import UsageError
@@ -25,11 +25,13 @@ class Option:
         name: As written in a pipeline.
         type: ``bool``, ``int``, ``float`` or ``str``.
         default: Its default, as written in a pipeline.
+        meaning: What it is for.
     """
 
     name: str
     type: str
     default: str
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,25 +67,39 @@ class Entry:
 
 @dataclass
 class _Doc:
-    """A docstring taken apart."""
+    """A docstring taken apart: prose, the ``Example:`` paragraph, the ``Attributes:`` section."""
 
     text: str
-    example: str = field(default="")
+    example: str
+    attributes: dict[str, str]
 
     @classmethod
     def of(cls, docstring: str | None) -> _Doc:
-        """Splits off the ``Example:`` paragraph."""
-        lines = inspect.cleandoc(docstring or "").splitlines()
-        starts = [i for i, line in enumerate(lines) if line.startswith("Example:")]
-        if not starts:
-            return cls("\n".join(lines).strip())
-        start = starts[0]
-        end = start + 1
-        while end < len(lines) and lines[end].strip():
-            end += 1
-        example = "\n".join([lines[start].removeprefix("Example:").strip(), *lines[start + 1 : end]])
-        rest = [*lines[:start], *lines[end:]]
-        return cls("\n".join(rest).strip(), inspect.cleandoc(example).strip())
+        """Takes a docstring apart."""
+        lines = inspect.cleandoc(docstring or "").replace("``", "`").splitlines()
+        lines, example = _cut(lines, "Example:")
+        lines, attributes = _cut(lines, "Attributes:")
+        meanings: dict[str, str] = {}
+        for line in attributes.splitlines():
+            if not line.startswith(" ") and ": " in line:
+                name, _, meaning = line.partition(": ")
+                meanings[name] = meaning
+            elif meanings:
+                meanings[name] = f"{meanings[name]} {line.strip()}"
+        return cls("\n".join(lines).strip(), example, meanings)
+
+
+def _cut(lines: list[str], heading: str) -> tuple[list[str], str]:
+    """Takes out the paragraph that begins with a heading; returns the rest and the paragraph."""
+    start = next((i for i, line in enumerate(lines) if line.startswith(heading)), None)
+    if start is None:
+        return lines, ""
+    end = start + 1
+    while end < len(lines) and lines[end].strip():
+        end += 1
+    first = lines[start].removeprefix(heading).strip()
+    body = inspect.cleandoc("\n" + "\n".join(lines[start + 1 : end]))
+    return [*lines[:start], *lines[end:]], f"{first}\n{body}".strip()
 
 
 def entries(found: Registry | None = None) -> list[Entry]:
@@ -137,11 +153,17 @@ def _pipeline(name: str, text: str) -> Entry:
 def _pass(cls: type[Pass]) -> Entry:
     doc = _Doc.of(cls.__doc__)
     return Entry(
-        cls.name, "pass", cls.summary, cls.exact, doc.text, doc.example, options=_options(cls)
+        cls.name,
+        "pass",
+        cls.summary,
+        cls.exact,
+        doc.text,
+        doc.example,
+        options=_options(cls, doc.attributes),
     )
 
 
-def _options(cls: type[Pass]) -> tuple[Option, ...]:
+def _options(cls: type[Pass], meanings: dict[str, str]) -> tuple[Option, ...]:
     if not dataclasses.is_dataclass(cls):
         return ()
     hints = typing.get_type_hints(cls)
@@ -150,6 +172,7 @@ def _options(cls: type[Pass]) -> tuple[Option, ...]:
             f.name.replace("_", "-"),
             getattr(hints[f.name], "__name__", str(hints[f.name])),
             _written(f.default),
+            meanings.get(f.name, ""),
         )
         for f in dataclasses.fields(cls)
     )
@@ -170,14 +193,13 @@ def _group(known: Registry, name: str) -> Entry:
         "group",
         known.summaries.get(name, ""),
         all(rule.exact for rule in rules),
-        example=f"{name}{{exact-only=true}} leaves out the rules that change rounding",
-        options=(Option("exact-only", "bool", "false"),),
+        example=f"{name}{{exact-only=true}}",
+        options=(Option("exact-only", "bool", "false", "Leave out rules that change rounding."),),
         rules=tuple(rule.name for rule in rules),
     )
 
 
 def _rule(rule: Rule, group: str) -> Entry:
     doc = _Doc.of(rule.doc)
-    return Entry(
-        rule.name, "rule", rule.summary, rule.exact, doc.text, doc.example, group=group
-    )
+    summary = rule.summary.replace("``", "`")
+    return Entry(rule.name, "rule", summary, rule.exact, doc.text, doc.example, group=group)

@@ -67,7 +67,7 @@ def _before_after(before: Census, after: Census) -> object:
     if rest:
         old, new = (sum(c.ops.get(op, 0) for op in rest) for c in (before, after))
         grid.add_row(f"  {len(rest)} other ops", count(old), count(new), f"{new - old:+,}")
-    return Padding(grid, (0, 0, 0, 2))
+    return Padding(grid, (0, 0, 0, 2), expand=False)
 
 
 def _changed_ops(before: Census, after: Census) -> list[str]:
@@ -89,7 +89,7 @@ def _rewrites(out: Console, result: Result) -> None:
     parts = [f"{name} {count(times)}" for name, times in made.most_common(_REWRITES)]
     if len(made) > _REWRITES:
         parts.append(f"{len(made) - _REWRITES} more kinds (--stats)")
-    out.print(Padding(Text(", ".join(parts)), (0, 0, 0, 2)))
+    out.print(Padding(Text(", ".join(parts)), (0, 0, 0, 2), expand=False))
 
 
 def _made(result: Result) -> Counter[str]:

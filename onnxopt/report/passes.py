@@ -48,6 +48,8 @@ def _section(out: Console, title: str, entries: Sequence[Entry]) -> None:
 
 def render_one(out: Console, entry: Entry) -> None:
     """Prints all there is to know about an entry."""
+    from rich.padding import Padding
+
     kind = {"group": "group of rules", "rule": f"rule of {entry.group}"}.get(entry.kind, entry.kind)
     exactness = {
         True: ", exact: results stay bit-identical",
@@ -55,13 +57,15 @@ def render_one(out: Console, entry: Entry) -> None:
         None: "",
     }[entry.exact]
     out.print(entry.name, style="bold", end="")
-    out.print(f" ({kind}{exactness})\n")
+    out.print(f"  {kind}{exactness}\n", style="dim")
     out.print(entry.doc or entry.summary)
     if entry.example:
         out.print("\nExample" if entry.kind != "pipeline" else "\nText", style="bold")
-        for line in entry.example.splitlines():
-            out.print(f"  {line}")
+        out.print(Padding(entry.example, (0, 0, 0, 2), expand=False))
     _options(out, entry)
+    if entry.kind == "pass":
+        out.print("\nIn a pipeline", style="bold")
+        out.print(f"  --passes '{_call(entry)}'")
     if entry.rules:
         out.print("\nRules", style="bold")
         for name in entry.rules:
@@ -72,7 +76,12 @@ def _options(out: Console, entry: Entry) -> None:
     if not entry.options:
         return
     out.print("\nOptions", style="bold")
-    grid = table("name", "<type", "<default")
+    grid = table("name", "<type", "<default", "<meaning")
     for option in entry.options:
-        grid.add_row(option.name, option.type, option.default or "-")
+        grid.add_row(option.name, option.type, option.default or "-", option.meaning)
     out.print(grid)
+
+
+def _call(entry: Entry) -> str:
+    inside = ",".join(f"{option.name}={option.default or '...'}" for option in entry.options)
+    return f"{entry.name}{{{inside}}}" if inside else entry.name

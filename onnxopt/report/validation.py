@@ -56,7 +56,7 @@ def _provider(out: Console, provider: ProviderResult) -> None:
     shown = sorted(provider.outputs, key=lambda o: o.verdict in _GOOD)[:_ROWS]
     for output in shown:
         grid.add_row(*_row(output), style=None if output.verdict in _GOOD else "red")
-    out.print(Padding(grid, (0, 0, 0, 2)))
+    out.print(Padding(grid, (0, 0, 0, 2), expand=False))
     if len(provider.outputs) > len(shown):
         out.print(f"  and {len(provider.outputs) - len(shown)} more outputs", style="dim")
 
