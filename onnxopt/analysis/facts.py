@@ -27,14 +27,11 @@ from onnxopt.analysis.context import (
 )
 from onnxopt.analysis.dims import Dim, fresh, is_unknown, render, symbol
 from onnxopt.analysis.fallback import infer_by_schema
+from onnxopt.analysis.naming import dtype_name
 
 _NOTHING = Fact()
 _SMALL_BYTES = 4096
 _STANDARD_DOMAINS = frozenset({"", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training"})
-_NAMES = {
-    ir.DataType.FLOAT: "float32",
-    ir.DataType.DOUBLE: "float64",
-}
 
 
 class Facts:
@@ -148,7 +145,7 @@ class Facts:
         fact = self.fact(value)
         if fact.container is not None:
             return str(fact.container)
-        dtype = "?" if fact.dtype is None else _NAMES.get(fact.dtype, fact.dtype.name.lower())
+        dtype = dtype_name(fact.dtype)
         if fact.shape is None:
             return f"{dtype}[*]"
         return f"{dtype}[{','.join('?' if is_unknown(dim) else render(dim) for dim in fact.shape)}]"
