@@ -121,6 +121,8 @@ def _shrink_tensor(source: Window, start: int, stop: int) -> _Pieces | None:
             payload = found
         elif number == 2 and wire_type == wire.VARINT:
             data_type = wire.read_varint(source.read(low, high), 0)[0]
+        elif number == 14 and source.read(low, high) == b"\x00":
+            pass  # data_location DEFAULT, spelt out; the reference's own comes later and wins
         elif number not in _PLAIN_FIELDS:
             # Data in several places, a segment, or already external: not ours to interpret.
             return None
