@@ -119,6 +119,10 @@ def _timed_run(contender: Contender, row: Row, source: Path, limit: float, work:
 
 
 def _inspect(row: Row, output: Path, reference: Path, work: Path) -> None:
-    found = count(output, work)
+    try:
+        found = count(output, work)
+    except RuntimeError as error:  # an output that cannot be parsed, or lacks its external data
+        row.status, row.reason = "failed", str(error)
+        return
     row.nodes, row.contrib, row.bytes = found["nodes"], found["contrib"], found["bytes"]
     row.parity, row.error, row.detail = check(output, reference, work)

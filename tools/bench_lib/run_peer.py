@@ -7,6 +7,7 @@ comparison. Defaults are left alone.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 
 def onnxsim(source: str, target: str) -> None:
@@ -42,7 +43,10 @@ def onnxscript(source: str, target: str) -> None:
 
     model = ir.load(source)
     tool.optimize_ir(model)
-    ir.save(model, target)
+    beside = any(
+        isinstance(v.const_value, ir.ExternalTensor) for v in model.graph.initializers.values()
+    )
+    ir.save(model, target, external_data=f"{Path(target).name}.data" if beside else None)
 
 
 def onnxruntime_basic(source: str, target: str) -> None:
@@ -62,6 +66,9 @@ def _onnxruntime(source: str, target: str, level: str) -> None:
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
     options.optimized_model_filepath = target
     options.log_severity_level = 3
+    if Path(source + ".data").exists():  # else the output would refer to data that is not beside it
+        key = "session.optimized_model_external_initializers_file_name"
+        options.add_session_config_entry(key, f"{Path(target).name}.data")
     onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
