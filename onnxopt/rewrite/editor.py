@@ -124,11 +124,27 @@ class Editor:
             producers = [v.producer() for v in node.inputs if v is not None]
             stack.extend(p for p in producers if p is not None)
             for graph in subgraphs(node):
-                stack.extend(_detach_body(graph))
+                stack.extend(self._drop_body(graph))
             owner(node).remove(node, safe=True)
             self.stats.removed[node.op_type] += 1
             removed.append(node)
         return removed
+
+    def _drop_body(self, graph: ir.Graph) -> list[ir.Node]:
+        """Empties the body of a node that goes; returns the producers of what its nodes read."""
+        around: list[ir.Node] = []
+        for node in list(graph):
+            for inner in subgraphs(node):
+                around.extend(self._drop_body(inner))
+            producers = [v.producer() for v in node.inputs if v is not None]
+            around.extend(p for p in producers if p is not None)
+            for index in range(len(node.inputs)):
+                node.replace_input_with(index, None)
+        for node in list(graph):
+            # Nodes outside of any graph are what the driver and the passes pass over.
+            graph.remove(node)
+        self.scopes.forget(graph)
+        return around
 
     def _refusal(self, rewrite: Rewrite) -> str | None:
         scope = self.scopes.of(owner(rewrite.anchor))
@@ -251,23 +267,6 @@ def _take_name(old: ir.Value, new: ir.Value, names: Names) -> None:
     name = old.name
     old.name = names.fresh(f"{name}_replaced")
     new.name = name
-
-
-def _detach_body(graph: ir.Graph) -> list[ir.Node]:
-    """Cuts a dropped subgraph off the values around it; returns the producers of those values."""
-    around: list[ir.Node] = []
-    inside = set(graph)
-    for node in list(graph):
-        for index, value in enumerate(node.inputs):
-            if value is None:
-                continue
-            producer = value.producer()
-            if producer is not None and producer not in inside:
-                around.append(producer)
-            node.replace_input_with(index, None)
-        for inner in subgraphs(node):
-            around.extend(_detach_body(inner))
-    return around
 
 
 __all__ = ["Applied", "Editor", "Rewrite", "use_count", "where"]

@@ -59,6 +59,10 @@ class Scopes:
         for graph in subgraphs(node):
             self._walk(Scope(graph, here.function, here.graph, node))
 
+    def forget(self, graph: ir.Graph) -> None:
+        """Takes a graph out that was dropped together with its node."""
+        self._by_graph.pop(graph, None)
+
     def _walk(self, top: Scope) -> None:
         stack = [top]
         while stack:

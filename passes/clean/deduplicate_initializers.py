@@ -19,8 +19,8 @@ from onnxopt.pipeline.base import Context, Pass
 from onnxopt.rewrite.editor import Rewrite
 from onnxopt.rewrite.uses import use_count
 
+from .._identity import content_key, kind_key, quick_key
 from .._names import ambiguous_names
-from ._identity import content_key, kind_key, quick_key
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from onnxopt.rewrite.pattern import COMMUTATIVE
 from onnxopt.rewrite.scopes import subgraphs
 from onnxopt.rewrite.uses import use_count
 
+from .._attributes import attribute_key, is_default
 from .._effects import is_deterministic
 from .._names import ambiguous_names
-from ._attributes import attribute_key, is_default
 
 _MORE_COMMUTATIVE = COMMUTATIVE | {"Max", "Mean", "Min", "Sum"}
 

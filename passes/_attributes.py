@@ -17,9 +17,9 @@ def attribute_key(attr: ir.Attr) -> Hashable:
     if attr.is_ref():
         return ("ref", attr.ref_attr_name)
     if attr.type == ir.AttributeType.TENSOR:
-        return _tensor_key(attr.as_tensor())
+        return tensor_key(attr.as_tensor())
     if attr.type == ir.AttributeType.TENSORS:
-        return tuple(_tensor_key(tensor) for tensor in attr.as_tensors())
+        return tuple(tensor_key(tensor) for tensor in attr.as_tensors())
     if attr.type == ir.AttributeType.FLOAT:
         return struct.pack("<d", attr.as_float())
     if attr.type == ir.AttributeType.FLOATS:
@@ -29,7 +29,8 @@ def attribute_key(attr: ir.Attr) -> Hashable:
     return (attr.type, attr.value)
 
 
-def _tensor_key(tensor: ir.TensorProtocol) -> Hashable:
+def tensor_key(tensor: ir.TensorProtocol) -> Hashable:
+    """Returns a key that is equal for tensors of equal type, dims and bytes only."""
     return (kind_key(tensor), content_key(tensor))
 
 
