@@ -175,11 +175,12 @@ def compare(
     )
 
 
-def inspect(source: Source) -> Summary:
+def inspect(source: Source, *, dims: Mapping[str, int] | None = None) -> Summary:
     """Describes a model without reading its weights.
 
     Args:
         source: A path, an ``onnx.ModelProto`` or an ``onnx_ir.Model``.
+        dims: Sizes of symbolic dims, by name, to count operations with; 1 by default.
 
     Returns:
         Operators, parameters, bytes, MACs, inputs and outputs, opsets, largest weights.
@@ -189,7 +190,7 @@ def inspect(source: Source) -> Summary:
     """
     from .analysis.summary import summarize
 
-    return summarize(Origin(source).load())
+    return summarize(Origin(source).load(), dims=dims)
 
 
 def bisect(source: Source, **options: Any) -> Culprit | None:

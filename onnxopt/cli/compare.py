@@ -31,5 +31,5 @@ def command(a: str, b: str, as_json: bool, **given: Any) -> int:
     if as_json:
         click.echo(jsonfile.dumps({"a": a, "b": b, **found.to_json()}))
     else:
-        validation.render(console.out(), found)
+        validation.render(console.out(), found, "Comparison")
     return 0 if found.status == "passed" else 1

@@ -10,11 +10,12 @@ from .compile import require_runtime, run_pipeline
 from .options import Options
 from .plan import plan
 from .repair import Repair
-from .staging import Origin, Source, Stage
+from .staging import Origin, Stage
 from .verify import Verifier
 
 if TYPE_CHECKING:
     from ..runtime.validation import Validation
+    from .staging import Source
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import importlib.util
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
@@ -19,8 +20,11 @@ from .options import Options
 from .plan import check_print_after, plan
 from .repair import Repair
 from .result import Result, census
-from .staging import Origin, Source, Stage, check_output
+from .staging import Origin, Stage, check_output
 from .verify import Verifier
+
+if TYPE_CHECKING:
+    from .staging import Source
 
 
 def optimise(source: Source, output: Path | None, options: Options) -> Result:

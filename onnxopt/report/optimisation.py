@@ -41,10 +41,10 @@ def _heading(out: Console, model: str, result: Result) -> None:
     line = Text(printable(model), style="bold")
     if result.output is not None:
         line.append(f" -> {printable(result.output)}")
+    out.print(line)
     total = sum(result.seconds.values())
     laps = ", ".join(f"{name} {seconds(s)}" for name, s in result.seconds.items())
-    line.append(f"  {seconds(total)} ({laps})" if laps else "", style="not bold dim")
-    out.print(line)
+    out.print(f"{seconds(total)} ({laps})", style="dim")
     out.print()
 
 
@@ -86,9 +86,9 @@ def _rewrites(out: Console, result: Result) -> None:
         out.print("\nNothing to rewrite")
         return
     out.print(f"\nRewrites  {count(sum(made.values()))}", style="bold")
-    parts = [f"{name} {count(times)}" for name, times in made.most_common(_REWRITES)]
-    if len(made) > _REWRITES:
-        parts.append(f"{len(made) - _REWRITES} more kinds (--stats)")
+    parts = [f"{name} {count(times)}" for name, times in made.most_common()]
+    if len(parts) > _REWRITES:
+        parts[_REWRITES - 1 :] = [f"{len(parts) - _REWRITES + 1} more kinds (--stats)"]
     out.print(Padding(Text(", ".join(parts)), (0, 0, 0, 2), expand=False))
 
 

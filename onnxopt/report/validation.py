@@ -17,11 +17,12 @@ _GOOD = ("equal", "within-tolerance", "within-noise")
 _ROWS = 12
 
 
-def render(out: Console, validation: Validation) -> None:
+def render(out: Console, validation: Validation, title: str = "Validation") -> None:
     """Prints the verdict, and the figures of every output on every provider."""
+    from rich.padding import Padding
     from rich.text import Text
 
-    line = Text("Validation  ", style="bold")
+    line = Text(f"{title}  ", style="bold")
     line.append(validation.status.replace("-", " "), style=_STYLES[validation.status])
     if validation.reason:
         line.append(f": {one_line(validation.reason)}", style="not bold")
@@ -31,7 +32,7 @@ def render(out: Console, validation: Validation) -> None:
     for provider in validation.providers:
         _provider(out, provider)
     for note in validation.notes:
-        out.print(f"  note: {one_line(note)}", style="dim")
+        out.print(Padding(Text(f"note: {one_line(note)}", style="dim"), (0, 0, 0, 2), expand=False))
 
 
 def _circumstances(validation: Validation) -> str:
