@@ -53,11 +53,15 @@ def _string_tensor(value: str | bytes | Sequence[str | bytes]) -> ir.TensorProto
     return ir.StringTensor(encoded, shape=ir.Shape([] if scalar else [len(encoded)]))
 
 
+def cells_of(tensor: ir.TensorProtocol) -> tuple[int, ...] | None:
+    """The elements of a small integer or boolean tensor, the last dimension varying fastest; None for any other."""
+    if tensor.dtype not in TRACKED or tensor.size > MAX_CONTENT:
+        return None
+    return tuple(int(item) for item in tensor.numpy().reshape(-1))
+
+
 def content_of(tensor: ir.TensorProtocol) -> Content | None:
     """The elements of a small integer or boolean tensor of rank 0 or 1; None for any other."""
-    if tensor.dtype not in TRACKED or len(tensor.shape) > 1 or tensor.size > MAX_CONTENT:
-        return None
-    array = tensor.numpy()
-    if array.ndim == 0:
-        return int(array)
-    return tuple(int(item) for item in array)
+    rank = len(tensor.shape)
+    cells = cells_of(tensor) if rank <= 1 else None
+    return cells if cells is None or rank else cells[0]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import onnx_ir as ir
 
-from onnxopt.analysis.dims import Dim, fresh, fresh_value
+from onnxopt.analysis.dims import Dim, fresh, fresh_value, product
 
 if TYPE_CHECKING:
     from onnxopt.analysis.facts import Facts
@@ -48,11 +48,12 @@ class Fact:
         dtype: Element type; None when unknown or no tensor.
         shape: Dimensions; None when not even the rank is known.
         content: Elements of a small integer or boolean tensor (0 and 1) of rank 0 or 1.
+        cells: Elements of a small integer or boolean tensor of higher rank, the last dimension varying fastest.
         container: The type of a value that is no tensor: a sequence, an optional, a sparse tensor.
         settled: Whether ``content`` has been looked for in a constant.
     """
 
-    __slots__ = ("container", "content", "dtype", "settled", "shape")
+    __slots__ = ("cells", "container", "content", "dtype", "settled", "shape")
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class Fact:
         self.dtype = dtype
         self.shape = shape
         self.content = content
+        self.cells: tuple[Dim, ...] | None = None
         self.container: ir.TypeProtocol | None = None
         self.settled = False
 
@@ -78,16 +80,18 @@ class Context:
         out: The first of them.
     """
 
-    __slots__ = ("attributes", "facts", "inputs", "node", "out", "outs", "version")
+    __slots__ = ("facts", "inputs", "node", "out", "outs", "version")
 
     def __init__(self, facts: Facts, node: ir.Node, version: int) -> None:
         self.facts = facts
         self.node = node
         self.version = version
         self.inputs: Sequence[ir.Value | None] = node.inputs
-        self.outs = [Fact() for _ in node.outputs]
-        self.out = self.outs[0] if self.outs else Fact()
-        self.attributes: dict[str, ir.Attr] = node.attributes.data
+        self.out = Fact()
+        self.outs = [self.out]
+        count = len(node.outputs)
+        if count != 1:
+            self.outs = [self.out, *(Fact() for _ in range(count - 1))] if count else []
 
     # Inputs
 
@@ -101,15 +105,16 @@ class Context:
 
     def fact(self, index: int) -> Fact:
         """All that is known of an input."""
-        return self.facts.fact(self.value(index))
+        inputs = self.inputs
+        return self.facts.fact(inputs[index] if index < len(inputs) else None)
 
     def dtype(self, index: int) -> ir.DataType | None:
         """The element type of an input."""
-        return self.facts.fact(self.value(index)).dtype
+        return self.fact(index).dtype
 
     def shape(self, index: int) -> Shape | None:
         """The shape of an input; None when its rank is unknown."""
-        return self.facts.shape(self.value(index))
+        return self.fact(index).shape
 
     def known_shape(self, index: int) -> Shape:
         """The shape of an input.
@@ -117,7 +122,7 @@ class Context:
         Raises:
             Unknown: Its rank is not known.
         """
-        shape = self.facts.shape(self.value(index))
+        shape = self.fact(index).shape
         if shape is None:
             raise Unknown
         return shape
@@ -125,6 +130,13 @@ class Context:
     def content(self, index: int) -> Content | None:
         """The content of an input, as :meth:`Facts.content` gives it."""
         return self.facts.content(self.value(index))
+
+    def cells(self, index: int) -> tuple[Dim, ...] | None:
+        """The elements of a small integer input of any rank, the last dimension varying fastest; None when unknown."""
+        content = self.content(index)
+        if content is None:
+            return self.fact(index).cells
+        return content if isinstance(content, tuple) else (content,)
 
     def elements(self, index: int) -> tuple[Dim, ...]:
         """The elements of an integer input, as a tuple even for a scalar; unknown ones as unknowns.
@@ -173,7 +185,7 @@ class Context:
         Raises:
             Unknown: It refers to an attribute of the function around the node.
         """
-        attr = self.attributes.get(name)
+        attr = self.node.attributes.data.get(name)
         if attr is None:
             return None
         if attr.is_ref():
@@ -209,6 +221,18 @@ class Context:
         if index < len(self.outs):
             self.outs[index].dtype = dtype
             self.outs[index].shape = shape
+
+    def set_cells(self, cells: tuple[Dim, ...] | None) -> None:
+        """Writes the elements of the first output, whose shape is set already, where their number is right."""
+        shape = self.out.shape
+        if cells is None or shape is None:
+            return
+        if shape == ():
+            self.out.content = cells[0] if len(cells) == 1 else None
+        elif len(shape) == 1:
+            self.out.content = cells if shape[0] == len(cells) else None
+        elif product(shape) == len(cells):
+            self.out.cells = cells
 
 
 InferFunction: TypeAlias = Callable[[Context], None]

@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxopt.analysis import ops as _ops  # noqa: F401  (registers the inference functions)
-from onnxopt.analysis.constants import constant_of, content_of
+from onnxopt.analysis.constants import cells_of, constant_of, content_of
 from onnxopt.analysis.context import (
     MAX_CONTENT,
     REGISTRY,
@@ -31,6 +31,11 @@ from onnxopt.analysis.naming import dtype_name
 
 _NOTHING = Fact()
 _SMALL_BYTES = 4096
+_NO_NAMES = frozenset(
+    {"", "?", "*", "-1", "None", "none", "null", "Any", "any", "Unknown", "unknown"}
+)
+"""What converters write for a dimension without a name; two of them need not be equal."""
+
 _STANDARD_DOMAINS = frozenset({"", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training"})
 
 
@@ -92,6 +97,7 @@ class Facts:
             tensor = constant_of(value)
             if tensor is not None:
                 fact.content = content_of(tensor)
+                fact.cells = None if fact.content is not None else cells_of(tensor)
         return fact.content
 
     def elements(self, value: ir.Value | None) -> Content | None:
@@ -184,6 +190,7 @@ class Facts:
             self.content(old) if target.content is None else target.content,
         )
         merged.container = target.container or source.container
+        merged.cells = target.cells or source.cells
 
     def set_fact(self, value: ir.Value, fact: Fact) -> None:
         """Records what is known of a value, in place of what was."""
@@ -227,12 +234,13 @@ class Facts:
             version = imports.get("ai.onnx", 0) if domain == "" else 1
         context = Context(self, node, version)
         known = self._run(context)
+        facts = self._facts
         for value, fact in zip(node.outputs, context.outs, strict=True):
             if not known:
                 self._declare(value, fact)
             elif fact.dtype is None and fact.container is None:
                 _declare_dtype(value, fact)
-            self._facts[value] = fact
+            facts[value] = fact
 
     def _run(self, context: Context) -> bool:
         """Runs the inference of a node; False when it has none."""
@@ -270,7 +278,9 @@ class Facts:
         if isinstance(dim, int):
             return dim if dim >= 0 else fresh()
         # A name in a function means nothing outside of it, and not the same in two calls.
-        return symbol(dim.value) if dim.value and self._scope is self._model_imports else fresh()
+        if dim.value is None or dim.value in _NO_NAMES or self._scope is not self._model_imports:
+            return fresh()
+        return symbol(dim.value)
 
     def _imports_at(self, where: ir.Node | ir.Graph) -> Mapping[str, int]:
         if isinstance(where, ir.Graph):

@@ -33,8 +33,8 @@ INT32 = ir.DataType.INT32
 INT64 = ir.DataType.INT64
 UINT8 = ir.DataType.UINT8
 
-SYMBOLIC = frozenset({INT32, INT64})
-"""Element types wide enough that arithmetic on dimensions is taken not to overflow."""
+SYMBOLIC = frozenset({BOOL, INT32, INT64})
+"""Element types wide enough that arithmetic on dimensions is taken not to overflow; and truth values."""
 
 _LIMITS: dict[ir.DataType, tuple[int, int]] = {
     BOOL: (0, 1),
@@ -100,18 +100,20 @@ def volume_ratio(total: Sequence[Dim], parts: Sequence[Dim]) -> Dim:
     return floor_divide(above, below) if exact is None else exact
 
 
-def representable(content: Content | None, dtype: ir.DataType | None) -> Content | None:
-    """``content`` if a tensor of ``dtype`` holds it without wrapping around, else None."""
-    if content is None or dtype not in TRACKED:
+def representable(
+    items: tuple[Dim, ...] | None, dtype: ir.DataType | None
+) -> tuple[Dim, ...] | None:
+    """``items`` if a tensor of ``dtype`` holds them without wrapping around, else None."""
+    if items is None or dtype not in TRACKED:
         return None
     low, high = _LIMITS[dtype]
-    for item in content if isinstance(content, tuple) else (content,):
+    for item in items:
         if isinstance(item, int):
             if not low <= item <= high:
                 return None
         elif dtype not in SYMBOLIC:
             return None
-    return content
+    return items
 
 
 ElementFunction = Callable[..., Dim | None]
@@ -136,14 +138,14 @@ def map_content(context: Context, function: ElementFunction, arity: int) -> None
         return
     if not out.shape:
         scalars = [operand[0] if isinstance(operand, tuple) else operand for operand in known]
-        out.content = representable(_element(function, scalars), out.dtype)
+        context.set_cells(representable((_element(function, scalars),), out.dtype))
         return
     count = out.shape[0]
     if isinstance(count, DimExpr) or count > MAX_CONTENT:
         return
     columns = [_spread(operand, count) for operand in known]
     items = tuple(_element(function, list(row)) for row in zip(*columns, strict=True))
-    out.content = representable(items, out.dtype)
+    context.set_cells(representable(items, out.dtype))
 
 
 def _spread(operand: Content, count: int) -> tuple[Dim, ...]:

@@ -8,7 +8,6 @@ from onnxopt.analysis.ops.common import (
     FLOAT,
     INT32,
     broadcast_shapes,
-    dtype_attribute,
     same_as_input,
 )
 from onnxopt.analysis.ops.convolution import convolve
@@ -167,9 +166,3 @@ def infer_ms_attention(context: Context) -> None:
     else:
         width = bias[-1] // 3
     context.output(0, context.dtype(0), (data[0], data[1], width))
-
-
-@infers("DynamicQuantizeLSTM", domain=MICROSOFT)
-def infer_quantized_lstm(context: Context) -> None:
-    """An LSTM whose weights are quantised."""
-    context.output(0, dtype_attribute(context, "dtype", FLOAT))

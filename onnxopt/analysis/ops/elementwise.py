@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from onnxopt.analysis.context import Content, Context, infers
+from onnxopt.analysis.context import Context, infers
 from onnxopt.analysis.dims import (
     Dim,
     equal,
@@ -87,7 +87,7 @@ def infer_identity(context: Context) -> None:
     """All facts are the input's."""
     same_as_input(context)
     context.out.container = context.fact(0).container
-    context.out.content = context.content(0)
+    context.set_cells(context.cells(0))
 
 
 @infers("IsNaN", "IsInf")
@@ -144,18 +144,16 @@ def infer_cast_like(context: Context) -> None:
 
 def _cast(context: Context, dtype: ir.DataType | None) -> None:
     context.output(0, dtype, context.shape(0))
-    content = context.content(0)
+    cells = context.cells(0)
     if dtype == BOOL:
-        content = _truth(content)
-    context.out.content = representable(content, dtype)
+        cells = _truth(cells)
+    context.set_cells(representable(cells, dtype))
 
 
-def _truth(content: Content | None) -> Content | None:
-    if isinstance(content, tuple):
-        if all(isinstance(item, int) for item in content):
-            return tuple(int(item != 0) for item in content)
+def _truth(cells: tuple[Dim, ...] | None) -> tuple[Dim, ...] | None:
+    if cells is None or not all(isinstance(item, int) for item in cells):
         return None
-    return int(content != 0) if isinstance(content, int) else None
+    return tuple(int(item != 0) for item in cells)
 
 
 # Binary operators

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnxopt.analysis.context import Context, Shape, Unknown, infers
 from onnxopt.analysis.dims import Dim
-from onnxopt.analysis.ops.common import INT32, broadcast_shapes, unify
+from onnxopt.analysis.ops.common import INT32, broadcast_shapes
 
 
 def matmul_shape(a: Shape, b: Shape) -> Shape:
@@ -101,4 +101,4 @@ def _named(names: str, labels: dict[str, list[Dim]]) -> Shape:
     if any(name not in labels for name in names):
         raise Unknown
     # A dimension of 1 may broadcast against another one under the same label.
-    return tuple(unify([dim for dim in labels[name] if dim != 1] or [1]) for name in names)
+    return tuple(broadcast_shapes([(dim,) for dim in labels[name]])[0] for name in names)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from onnxopt.analysis.context import Context, Shape, Unknown, infers, normalize_axis, unknown_shape
 from onnxopt.analysis.dims import (
     Dim,
@@ -28,7 +30,7 @@ def infer_reshape(context: Context) -> None:
     copies = context.integer("allowzero", 0) == 0
     dims = [_target_dim(index, item, data, copies) for index, item in enumerate(target)]
     context.out.shape = _solve(dims, target, data)
-    _keep_content(context)
+    context.set_cells(context.cells(0))
 
 
 def _reshape_target(context: Context) -> tuple[Dim, ...]:
@@ -67,21 +69,6 @@ def _solve(dims: list[Dim | None], target: tuple[Dim, ...], data: Shape | None) 
     return tuple((fresh() if answer is None else answer) if dim is None else dim for dim in dims)
 
 
-def _keep_content(context: Context) -> None:
-    """Passes the content on to an output of rank 0 or 1."""
-    out = context.out
-    if out.shape is None or len(out.shape) > 1:
-        return
-    content = context.content(0)
-    if content is None:
-        return
-    items = content if isinstance(content, tuple) else (content,)
-    if out.shape == () and len(items) == 1:
-        out.content = items[0]
-    elif out.shape == (len(items),):
-        out.content = items
-
-
 @infers("Flatten")
 def infer_flatten(context: Context) -> None:
     """A matrix: the product of the dimensions before the axis and of those from it on."""
@@ -92,6 +79,7 @@ def infer_flatten(context: Context) -> None:
         raise Unknown
     axis = axis + len(shape) if axis < 0 else axis
     context.out.shape = (product(shape[:axis]), product(shape[axis:]))
+    context.set_cells(context.cells(0))
 
 
 @infers("Squeeze")
@@ -107,7 +95,7 @@ def infer_squeeze(context: Context) -> None:
     else:
         dropped = axes_of(axes, len(shape))
         context.out.shape = tuple(dim for axis, dim in enumerate(shape) if axis not in dropped)
-    _keep_content(context)
+    context.set_cells(context.cells(0))
 
 
 def _stays(dim: Dim) -> bool:
@@ -128,7 +116,7 @@ def infer_unsqueeze(context: Context) -> None:
     if axes is None:
         raise Unknown
     context.out.shape = _with_ones(shape, axes)
-    _keep_content(context)
+    context.set_cells(context.cells(0))
 
 
 def _with_ones(shape: Sequence[Dim], axes: Sequence[int]) -> Shape:
@@ -151,5 +139,7 @@ def infer_transpose(context: Context) -> None:
     if len(perm) != len(shape):
         raise Unknown
     context.out.shape = tuple(shape[normalize_axis(axis, len(shape))] for axis in perm)
-    if len(shape) == 1:
-        context.out.content = context.content(0)
+    cells = context.cells(0)
+    if cells is not None:
+        grid = np.array(cells, object).reshape(shape)  # type: ignore[arg-type]
+        context.set_cells(tuple(grid.transpose(perm).reshape(-1)))

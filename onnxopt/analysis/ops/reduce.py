@@ -56,9 +56,7 @@ def _fold(context: Context, shape: Shape) -> None:
     fold = _FOLDS.get(context.node.op_type)
     if not isinstance(content, tuple) or fold is None or len(shape) != 1 or not content:
         return
-    total = fold(content)
-    result = (total,) if context.out.shape else total
-    context.out.content = representable(result, context.out.dtype)
+    context.set_cells(representable((fold(content),), context.out.dtype))
 
 
 @infers("ArgMax", "ArgMin")

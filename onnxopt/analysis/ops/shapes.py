@@ -9,7 +9,6 @@ import onnx_ir as ir
 from onnxopt.analysis.constants import constant_node_tensor, content_of
 from onnxopt.analysis.context import (
     MAX_CONTENT,
-    Content,
     Context,
     Unknown,
     infers,
@@ -24,10 +23,7 @@ def infer_constant(context: Context) -> None:
     """The tensor the node holds."""
     tensor = constant_node_tensor(context.node)
     if tensor is None:
-        sparse = context.attributes.get("sparse_value")
-        if sparse is None:
-            raise Unknown
-        return
+        raise Unknown
     context.output(0, tensor.dtype, tuple(int(dim) for dim in tensor.shape.numpy()))
 
 
@@ -90,8 +86,8 @@ def infer_range(context: Context) -> None:
     count = floor_divide(maximum(span, 0) + (step - 1), step)
     context.out.shape = (count,)
     if isinstance(count, int) and count <= MAX_CONTENT:
-        content: Content = tuple(start + index * delta for index in range(count))
-        context.out.content = representable(content, dtype)
+        items = tuple(start + index * delta for index in range(count))
+        context.set_cells(representable(items, dtype))
 
 
 def _scalar(context: Context, index: int) -> Dim:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from onnxopt.analysis.context import (
     MAX_CONTENT,
     Context,
@@ -44,9 +46,9 @@ def infer_slice(context: Context) -> None:
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         shape[axis] = slice_length(shape[axis], start, end, step)
     context.out.shape = tuple(shape)
-    content = context.content(0)
-    if isinstance(content, tuple) and len(starts) == 1:
-        context.out.content = _cut(content, starts[0], ends[0], steps[0])
+    cells = context.cells(0)
+    if cells is not None:
+        context.set_cells(_cut(context, cells, axes, [starts, ends, steps]))
 
 
 _Arguments = tuple[Sequence[Dim], Sequence[Dim], Sequence[int] | None, Sequence[Dim]]
@@ -96,9 +98,12 @@ def slice_length(dim: Dim, start: Dim, end: Dim, step: Dim) -> Dim:
 
 
 def _tail_length(dim: Dim, start: Dim, first: Dim) -> Dim:
+    """What ``[start:]`` leaves, of a dimension that is >= 0 whatever its expression tells."""
+    if start == 0:
+        return dim
     if isinstance(start, int) and start < 0:
         return minimum(-start, dim)
-    return minimum(maximum(dim - first, 0), dim)
+    return maximum(dim - first, 0) if is_nonnegative(start) else dim - maximum(first, 0)
 
 
 def _from_front(dim: Dim, index: Dim) -> Dim | None:
@@ -121,10 +126,18 @@ def _backward_length(dim: Dim, start: Dim, end: Dim, step: int) -> Dim:
     return floor_divide(maximum(first - last, 0) + (step - 1), step)
 
 
-def _cut(content: tuple[Dim, ...], start: Dim, end: Dim, step: Dim) -> tuple[Dim, ...] | None:
-    if isinstance(start, int) and isinstance(end, int) and isinstance(step, int):
-        return content[start:end:step]
-    return None
+def _cut(
+    context: Context, cells: tuple[Dim, ...], axes: Sequence[int], ranges: list[Sequence[Dim]]
+) -> tuple[Dim, ...] | None:
+    """The elements that are left; None where not all ends are known."""
+    shape = context.known_shape(0)
+    index = [slice(None)] * len(shape)
+    for axis, parts in zip(axes, zip(*ranges, strict=True), strict=True):
+        if not all(isinstance(part, int) for part in parts):
+            return None
+        index[axis] = slice(*parts)
+    grid = np.array(cells, object).reshape(shape)  # type: ignore[arg-type]
+    return tuple(grid[tuple(index)].reshape(-1))
 
 
 @infers("Split")
@@ -155,6 +168,8 @@ def _split_sizes(context: Context, dim: Dim) -> Sequence[Dim]:
         sizes = context.integers("split")
         if sizes is not None:
             return sizes
+        if context.has(1):
+            raise Unknown
     elif context.has(1):
         return context.elements(1)
     count = len(context.outs)
