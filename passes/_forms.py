@@ -56,6 +56,8 @@ def nonnegative_axes(m: Match, node: ir.Node) -> list[int]:
     Axes written from the front need no rank; those of ``Squeeze`` that are left out need a static shape.
     """
     axes = raw_axes(m, node)
+    if not axes and node.op_type == "Squeeze" and axes is not None:
+        raise Declined("runtimes differ in what no axes mean")
     if axes is None:
         shape = m.static_shape(_data(node))
         return [i for i, dim in enumerate(shape) if dim == 1]

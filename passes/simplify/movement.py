@@ -79,10 +79,10 @@ def keeps_order(m: Match, node: ir.Node) -> bool:
 
 def moved(m: Match, build: Builder, outer: ir.Node, inner: ir.Node, x: ir.Value) -> ir.Value | Skip:
     """Builds ``x`` in the shape that ``outer`` gives it after ``inner``."""
-    if outer.op_type == "Reshape" and _stands_alone(m, outer):
-        return build.like(outer, x, outer.inputs[1])
     if same_shape(m, x, outer.outputs[0]) or _undoes(m, outer, inner):
         return x
+    if outer.op_type == "Reshape" and _stands_alone(m, outer):
+        return build.like(outer, x, outer.inputs[1])
     if outer.op_type == inner.op_type == "Squeeze":
         return build_squeeze(m, build, x, _joined_squeeze(m, outer, inner))
     if outer.op_type == inner.op_type == "Unsqueeze":
