@@ -139,7 +139,7 @@ def _prepare(
 ) -> Request:
     from onnxopt.runtime.modelfacts import Traits
 
-    if feeds is not None and not len(feeds):
+    if feeds is not None and not len(feeds) and not isinstance(feeds, GeneratedFeeds):
         raise UsageError("the list of feeds is empty: give samples, or None to generate them")
     given = feeds
     if given is None or isinstance(given, GeneratedFeeds):
