@@ -38,7 +38,9 @@ def constant_node_tensor(node: ir.Node) -> ir.TensorProtocol | None:
         if attr.is_ref():
             return None
         if name == "value":
-            return attr.as_tensor()
+            # Attr.as_tensor would check a protocol at run time, which costs more than all the rest.
+            tensor: ir.TensorProtocol = attr.value
+            return tensor
         if name in ("value_string", "value_strings"):
             return _string_tensor(attr.value)
         if name in _NUMPY:
@@ -57,11 +59,14 @@ def cells_of(tensor: ir.TensorProtocol) -> tuple[int, ...] | None:
     """The elements of a small integer or boolean tensor, the last dimension varying fastest; None for any other."""
     if tensor.dtype not in TRACKED or tensor.size > MAX_CONTENT:
         return None
-    return tuple(int(item) for item in tensor.numpy().reshape(-1))
+    items: list[int] = tensor.numpy().reshape(-1).tolist()
+    return tuple(map(int, items))
 
 
 def content_of(tensor: ir.TensorProtocol) -> Content | None:
     """The elements of a small integer or boolean tensor of rank 0 or 1; None for any other."""
     rank = len(tensor.shape)
-    cells = cells_of(tensor) if rank <= 1 else None
+    if rank > 1:
+        return None
+    cells = cells_of(tensor)
     return cells if cells is None or rank else cells[0]

@@ -26,6 +26,7 @@ from onnxopt.analysis.expr import (
     fresh,
     fresh_value,
     is_generated,
+    plain_name,
     render,
     sole_atom,
     symbol,
@@ -96,7 +97,7 @@ def free_symbols(dim: Dim) -> frozenset[str]:
     for mono, _ in dim.terms:
         for atom in mono:
             if isinstance(atom, str):
-                names.add(_name(atom))
+                names.add(plain_name(atom))
             else:
                 names.update(*(free_symbols(arg) for arg in atom.args))
     return frozenset(names)
@@ -123,7 +124,7 @@ def substitute(dim: Dim, values: Mapping[str, Dim]) -> Dim:
 
 def _substitute_atom(atom: Atom, values: Mapping[str, Dim]) -> Dim:
     if isinstance(atom, str):
-        found = values.get(_name(atom))
+        found = values.get(plain_name(atom))
         return DimExpr((((atom,), 1),)) if found is None else found
     return _apply(atom, [substitute(arg, values) for arg in atom.args])
 
@@ -151,10 +152,6 @@ def _nonzero(args: list[Dim]) -> tuple[Dim, Dim]:
     if args[1] == 0:
         raise ZeroDivisionError("a dimension is divided by zero")
     return args[0], args[1]
-
-
-def _name(atom: str) -> str:
-    return render(DimExpr((((atom,), 1),)))
 
 
 def evaluate(dim: Dim, values: Mapping[str, int], default: int = 1) -> int:

@@ -272,11 +272,14 @@ def _term_key(term: tuple[Monomial, int]) -> tuple[int, list[str]]:
 
 
 def render(dim: Dim) -> str:
-    """A dimension as text, such as ``b*s``, ``2*s - 1`` or ``(s + 1)//2``."""
+    """A dimension as text, such as ``b*s``, ``2*s - 1`` or ``(s + 1)//2``.
+
+    A symbol is its bare name; within an expression, a name that is no word stands in quotes.
+    """
     if isinstance(dim, int):
         return str(dim)
-    if isinstance(atom := sole_atom(dim), Opaque):
-        return atom.key
+    if (atom := sole_atom(dim)) is not None:
+        return atom.key if isinstance(atom, Opaque) else plain_name(atom)
     text = ""
     for mono, coefficient in dim.terms:
         body = "*".join(_render_atom(atom) for atom in mono)
@@ -292,19 +295,31 @@ def render(dim: Dim) -> str:
     return text
 
 
+def plain_name(atom: str) -> str:
+    """The name behind an atom, as the user or :func:`fresh` gave it."""
+    if is_generated(atom):
+        return atom.replace(DIM_MARK, "").replace(VALUE_MARK, "")
+    return atom.replace(DIM_MARK * 2, DIM_MARK).replace(VALUE_MARK * 2, VALUE_MARK)
+
+
 def _render_atom(atom: Atom) -> str:
     if isinstance(atom, str):
-        if is_generated(atom):
-            return atom.replace(DIM_MARK, "").replace(VALUE_MARK, "")
-        return atom.replace(DIM_MARK * 2, DIM_MARK).replace(VALUE_MARK * 2, VALUE_MARK)
+        name = plain_name(atom)
+        return name if name.isidentifier() else f"'{name}'"
     return f"({atom.key})" if atom.kind in ("floordiv", "mod") else atom.key
 
 
 def _render_opaque(kind: str, args: tuple[Dim, ...]) -> str:
     sign = {"floordiv": "//", "mod": "%"}.get(kind)
     if sign is None:
-        return f"{kind}({', '.join(render(arg) for arg in args)})"
+        return f"{kind}({', '.join(map(_render_arg, args))})"
     left, right = (
-        render(arg) if isinstance(arg, int) or is_name(arg) else f"({render(arg)})" for arg in args
+        _render_arg(arg) if isinstance(arg, int) or is_name(arg) else f"({render(arg)})"
+        for arg in args
     )
     return f"{left}{sign}{right}"
+
+
+def _render_arg(arg: Dim) -> str:
+    atom = sole_atom(arg)
+    return render(arg) if atom is None else _render_atom(atom)

@@ -263,7 +263,7 @@ class Facts:
         """The facts of a value that no node produces."""
         tensor = value.const_value
         if tensor is not None:
-            return Fact(tensor.dtype, tuple(int(dim) for dim in tensor.shape.numpy()))
+            return Fact(tensor.dtype, tuple(tensor.shape.numpy()))
         fact = Fact()
         self._declare(value, fact)
         return fact

@@ -174,8 +174,7 @@ def _weights(model: ir.Model) -> Iterator[tuple[Weight, int]]:
 
 
 def _weight(value: ir.Value, tensor: ir.TensorProtocol) -> tuple[Weight, int]:
-    dims = tuple(int(dim) for dim in tensor.shape.numpy())
-    weight = Weight(
-        value.name or "", dtype_name(tensor.dtype), dims, tensor.nbytes, len(value.uses())
-    )
+    dims = tuple(tensor.shape.numpy())
+    uses = len(value.uses())
+    weight = Weight(value.name or "", dtype_name(tensor.dtype), dims, tensor.nbytes, uses)
     return weight, tensor.size

@@ -24,7 +24,7 @@ def infer_constant(context: Context) -> None:
     tensor = constant_node_tensor(context.node)
     if tensor is None:
         raise Unknown
-    context.output(0, tensor.dtype, tuple(int(dim) for dim in tensor.shape.numpy()))
+    context.output(0, tensor.dtype, tuple(tensor.shape.numpy()))
 
 
 @infers("Shape")
