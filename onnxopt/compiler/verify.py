@@ -76,7 +76,7 @@ def gather(
     if feeds is not None:
         if not feeds:
             raise UsageError("feeds is empty; give at least one sample, or None to generate them")
-        return [dict(feed) for feed in feeds]
+        return samples.checked(feeds, model)
     if paths:
         return samples.load(paths, model)
     return inputs.generate(model)

@@ -8,7 +8,7 @@ onnx's test sets (``test_data_set_*/input_*.pb``).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +37,7 @@ def load(paths: Sequence[str | os.PathLike[str]], model: ir.Model) -> list[Feed]
     Raises:
         UsageError: a path holds no samples, or one does not fit; names the file and the input.
     """
-    from onnxopt.runtime.trace import input_specs
-
-    specs = input_specs(model)
-    optional = {value.name for value in model.graph.inputs} - {spec.name for spec in specs}
+    specs, optional = _expected(model)
     feeds: list[Feed] = []
     for path in map(Path, paths):
         found = list(_samples(path, specs))
@@ -50,6 +47,34 @@ def load(paths: Sequence[str | os.PathLike[str]], model: ir.Model) -> list[Feed]
             check_feed(where, feed, specs, optional)
             feeds.append(feed)
     return feeds
+
+
+def checked(feeds: Sequence[Mapping[str, Any]], model: ir.Model) -> list[Feed]:
+    """Check samples given in memory against a model.
+
+    Args:
+        feeds: arrays by input name, a mapping a sample.
+        model: the model they are for.
+
+    Returns:
+        The samples, copied one level deep.
+
+    Raises:
+        UsageError: a sample does not fit; names the sample and the input.
+    """
+    specs, optional = _expected(model)
+    copies = [dict(feed) for feed in feeds]
+    for number, feed in enumerate(copies):
+        check_feed(f"sample {number}", feed, specs, optional)
+    return copies
+
+
+def _expected(model: ir.Model) -> tuple[list[InputSpec], set[str | None]]:
+    """The inputs that must be fed, and the names of those that may be."""
+    from onnxopt.runtime.trace import input_specs
+
+    specs = input_specs(model)
+    return specs, {value.name for value in model.graph.inputs} - {spec.name for spec in specs}
 
 
 def _samples(path: Path, specs: Sequence[InputSpec]) -> Iterator[tuple[str, Feed]]:
