@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import onnx
 import onnx_ir as ir
@@ -14,7 +14,7 @@ from onnxopt.io.decode import FUNCTION_INFO_VERSION, type_state
 from onnxopt.io.encode_node import NodeEncoder, add_props
 from onnxopt.io.encode_tensor import DataLayout, TensorEncoder
 from onnxopt.io.rope import Rope
-from onnxopt.io.types import encode_type
+from onnxopt.io.types import TypeEncoder
 
 # Field numbers in onnx.proto.
 _MODEL_GRAPH, _MODEL_FUNCTIONS = 7, 25
@@ -47,6 +47,7 @@ class _Encoder:
     def __init__(self, tensors: TensorEncoder) -> None:
         self.tensors = tensors
         self.nodes = NodeEncoder(tensors, self.graph)
+        self.types = TypeEncoder()
 
     def model(self, model: ir.Model) -> Rope:
         head = onnx.ModelProto()
@@ -80,9 +81,9 @@ class _Encoder:
         head.input.extend([value.name for value in function.inputs])
         head.output.extend([value.name for value in function.outputs])
         if with_info:
-            _infos(head, function.inputs)
+            _infos(head, function.inputs, self.types)
             for node in function:
-                _infos(head, node.outputs)
+                _infos(head, node.outputs, self.types)
         for info in carry.graph_carry(function.graph).value_info:
             head.value_info.add().CopyFrom(info.proto)
         defaults = [a for a in function.attributes.values() if a.is_ref() or a.value is not None]
@@ -108,7 +109,7 @@ class _Encoder:
     def graph(self, graph: ir.Graph) -> Rope:
         """Encode a graph: what is small first, then the initializers."""
         rope = Rope()
-        rope.add(_head(graph).SerializeToString())
+        rope.add(_head(graph, self.types).SerializeToString())
         self._nodes(rope, _GRAPH_NODE, onnx.GraphProto(), graph)
         written = set()
         for value in graph.initializers.values():
@@ -135,7 +136,7 @@ def _imports(head: onnx.ModelProto | onnx.FunctionProto, imports: dict[str, int]
         entry.domain, entry.version = domain, version
 
 
-def _head(graph: ir.Graph) -> onnx.GraphProto:
+def _head(graph: ir.Graph, types: TypeEncoder) -> onnx.GraphProto:
     """Encode a graph without nodes and initializers."""
     head = onnx.GraphProto()
     if graph.name:
@@ -145,16 +146,16 @@ def _head(graph: ir.Graph) -> onnx.GraphProto:
     add_props(head.metadata_props, graph.metadata_props)
     carried = carry.graph_carry(graph)
     for value in graph.inputs:
-        _info(head.input.add(), value)
+        _info(head.input.add(), value, types)
     for index, value in enumerate(graph.outputs):
         kept = carried.outputs.get(index)
         if kept is not None and _still_fits(kept, value):
             head.output.add().CopyFrom(kept.proto)
         else:
-            _info(head.output.add(), value)
+            _info(head.output.add(), value, types)
     for node in graph:
-        _infos(head, [value for value in node.outputs if not value.is_graph_output()])
-    _carried_infos(head, graph, carried)
+        _infos(head, [value for value in node.outputs if not value.is_graph_output()], types)
+    _carried_infos(head, graph, carried, types)
     _annotations(head, graph, carried)
     return head
 
@@ -164,7 +165,9 @@ def _still_fits(info: carry.Info, value: ir.Value) -> bool:
     return info.proto.name == value.name and info.state == type_state(value)
 
 
-def _carried_infos(head: onnx.GraphProto, graph: ir.Graph, carried: carry.GraphCarry) -> None:
+def _carried_infos(
+    head: onnx.GraphProto, graph: ir.Graph, carried: carry.GraphCarry, types: TypeEncoder
+) -> None:
     for value in graph.initializers.values():
         own = carry.value_info(value)
         if own is not None and own.state == type_state(value):
@@ -172,7 +175,7 @@ def _carried_infos(head: onnx.GraphProto, graph: ir.Graph, carried: carry.GraphC
             entry.CopyFrom(own.proto)
             entry.name = value.name
         elif not value.is_graph_input() and (value.doc_string or value.metadata_props):
-            _info(head.value_info.add(), value)
+            _info(head.value_info.add(), value, types)
     if not carried.value_info:
         return
     ends = {value.name: value for value in (*graph.inputs, *graph.outputs)}
@@ -193,20 +196,23 @@ def _annotations(head: onnx.GraphProto, graph: ir.Graph, carried: carry.GraphCar
     head.quantization_annotation.extend(carried.quantization)
 
 
-def _infos(head: onnx.GraphProto | onnx.FunctionProto, values: Sequence[ir.Value]) -> None:
+def _infos(
+    head: onnx.GraphProto | onnx.FunctionProto, values: Iterable[ir.Value], types: TypeEncoder
+) -> None:
     """Encode what is known about values, where anything is."""
     for value in values:
         known = value.type is not None or value.doc_string or value.metadata_props
         if known and value.name:
-            _info(head.value_info.add(), value)
+            _info(head.value_info.add(), value, types)
 
 
-def _info(proto: onnx.ValueInfoProto, value: ir.Value) -> None:
+def _info(proto: onnx.ValueInfoProto, value: ir.Value, types: TypeEncoder) -> None:
     if not value.name:
         raise ModelError("a graph input or output has no name; name it")
     proto.name = value.name
     if value.type is not None:
-        encode_type(proto.type, value.type, value.shape)
+        types.encode(proto.type, value.type, value.shape)
     if value.doc_string:
         proto.doc_string = value.doc_string
-    add_props(proto.metadata_props, value.metadata_props)
+    if value.metadata_props:
+        add_props(proto.metadata_props, value.metadata_props)

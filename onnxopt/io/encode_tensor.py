@@ -13,7 +13,7 @@ from onnxopt.io import skeleton, wire
 from onnxopt.io.carry import SparseTensor
 from onnxopt.io.rope import Payload, Rope
 from onnxopt.io.skeleton import INLINE_BYTES
-from onnxopt.io.stored import byte_count, static_dims
+from onnxopt.io.stored import RAW_TENSORS, byte_count, static_dims
 from onnxopt.io.tensors import evaluated, file_region
 
 # Field numbers of TensorProto and SparseTensorProto in onnx.proto.
@@ -72,7 +72,7 @@ class TensorEncoder:
         if tensor.dtype == ir.DataType.STRING:
             self._header(proto, tensor, name)
             proto.string_data.extend(_strings(tensor))
-        elif isinstance(tensor, serde.TensorProtoTensor) and _is_odd(tensor.raw):
+        elif _is_odd(tensor):
             proto.CopyFrom(tensor.raw)
             self._header(proto, tensor, name)
         else:
@@ -141,16 +141,18 @@ class TensorEncoder:
         return rope
 
 
-def _is_odd(proto: onnx.TensorProto) -> bool:
-    """Whether a message says more than type, dims and bytes can."""
-    return proto.data_type == onnx.TensorProto.UNDEFINED or proto.HasField("segment")
+def _is_odd(tensor: ir.TensorProtocol) -> bool:
+    """Whether a tensor is a message that says more than type, dims and bytes can."""
+    if type(tensor) in RAW_TENSORS or not isinstance(tensor, serde.TensorProtoTensor):
+        return False
+    return tensor.dtype == ir.DataType.UNDEFINED or tensor.raw.HasField("segment")
 
 
 def _raw_length(tensor: ir.TensorProtocol) -> int:
     """Bytes that a tensor takes as raw data; 0 when it has no raw form."""
     if tensor.dtype in (ir.DataType.STRING, ir.DataType.UNDEFINED):
         return 0
-    if isinstance(tensor, serde.TensorProtoTensor) and _is_odd(tensor.raw):
+    if _is_odd(tensor):
         return 0
     return byte_count(tensor.dtype, static_dims(tensor))
 

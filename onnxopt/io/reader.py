@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from onnxopt.io import carry, skeleton, sniff
 from onnxopt.io.decode import decode_model
 from onnxopt.io.decode_tensor import TensorDecoder
 from onnxopt.io.paths import DataFile, DataFolder
+from onnxopt.io.pause import collector_paused
 from onnxopt.io.wire import Window, WireError
 
 
@@ -89,24 +89,12 @@ def _decode(
     file: DataFile | None,
     folder: DataFolder | None,
 ) -> ir.Model:
-    with _reported(tensors.where, b""), _collector_paused():
+    with _reported(tensors.where, b""), collector_paused():
         model = decode_model(proto, tensors)
         training = [_with_inline_tensors(info, tensors) for info in proto.training_info]
     carried = carry.ModelCarry(file, folder.used() if folder is not None else (), training)
     carry.attach_model(model.graph, carried)
     return model
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Pause garbage collection: decoding allocates much and frees nothing, so cycles are not due."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @contextmanager

@@ -60,6 +60,11 @@ class RawTensor(ir.TensorProtocol):
         self._meta: dict[str, Any] | None = None
 
     @property
+    def dims(self) -> tuple[int, ...]:
+        """Dimensions as plain numbers."""
+        return self._dims
+
+    @property
     def shape(self) -> ir.Shape:  # type: ignore[override]
         """Dimensions."""
         return ir.Shape(self._dims, frozen=True)
@@ -216,6 +221,10 @@ class MappedTensor(RawTensor):
             file.write(piece)
 
 
+# To test for with ``type(x) in``: isinstance is slow on subclasses of a protocol.
+RAW_TENSORS = frozenset({BytesTensor, MappedTensor})
+
+
 class ProtoTensor(serde.TensorProtoTensor):
     """A large tensor inside a message that belongs to the caller; renaming leaves the message alone."""
 
@@ -243,6 +252,8 @@ def byte_count(dtype: ir.DataType, dims: tuple[int, ...]) -> int:
 
 def static_dims(tensor: ir.TensorProtocol) -> tuple[int, ...]:
     """Return a tensor's dims, which are always numbers."""
+    if type(tensor) in RAW_TENSORS:
+        return tensor.dims  # type: ignore[attr-defined, no-any-return]
     return tuple(dim for dim in tensor.shape if isinstance(dim, int))
 
 

@@ -18,7 +18,7 @@ import onnx_ir as ir
 
 from onnxopt.errors import ModelError
 from onnxopt.io.paths import DataFile
-from onnxopt.io.stored import CHUNK_BYTES, Buffer, MappedTensor, file_pieces
+from onnxopt.io.stored import CHUNK_BYTES, RAW_TENSORS, Buffer, MappedTensor, file_pieces
 
 
 def evaluated(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
@@ -27,6 +27,8 @@ def evaluated(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
     Raises:
         ModelError: If the result is not of the type and dims that the lazy tensor announced.
     """
+    if type(tensor) in RAW_TENSORS:
+        return tensor
     result = tensor
     while isinstance(result, ir.LazyTensor):
         result = result.raw()

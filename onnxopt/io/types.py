@@ -87,6 +87,31 @@ class TypeDecoder:
         return symbol
 
 
+class TypeEncoder:
+    """Encodes types, each distinct one once; for use while the model does not change."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, int], tuple[onnx.TypeProto, object]] = {}
+
+    def encode(
+        self, proto: onnx.TypeProto, type_: ir.TypeProtocol, shape: ir.ShapeProtocol | None
+    ) -> None:
+        """Fill in a type, as ``encode_type`` does."""
+        if type(type_) is not ir.TensorType or type_.denotation:
+            encode_type(proto, type_, shape)
+            return
+        # Equal shapes are mostly one object; the entry holds on to it, so its id stays taken.
+        key = (type_.dtype, id(shape))
+        known = self._known.get(key)
+        if known is None:
+            encode_type(proto, type_, shape)
+            copy = onnx.TypeProto()
+            copy.CopyFrom(proto)
+            self._known[key] = copy, shape
+        else:
+            proto.CopyFrom(known[0])
+
+
 def encode_type(
     proto: onnx.TypeProto, type_: ir.TypeProtocol | None, shape: ir.ShapeProtocol | None
 ) -> None:

@@ -20,6 +20,7 @@ from onnxopt.io.encode import encode_model
 from onnxopt.io.encode_tensor import DataLayout
 from onnxopt.io.output import Output, Staging
 from onnxopt.io.paths import DataFile
+from onnxopt.io.pause import collector_paused
 from onnxopt.io.rope import Payload, Rope
 from onnxopt.io.tensors import chunks, file_region
 
@@ -84,7 +85,8 @@ def save(
     _check_target(target, sources)
     root = os.path.realpath(os.path.dirname(target)) if reference else None
     with _reported(os.fspath(path)):
-        rope, layout = _plan(model, target, sources, external_data, limit, root)
+        with collector_paused():
+            rope, layout = _plan(model, target, sources, external_data, limit, root)
         return _write(target, rope, layout, fsync)
 
 
