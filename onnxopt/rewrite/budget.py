@@ -50,7 +50,7 @@ class Budget:
             freed.update(v for v in node.inputs if v is not None and _is_freed(v, gone))
         sizes = [_nbytes(v) for v in constants]
         added = sum(s for s in sizes if s > _FREE_BYTES) + sum(_weight(n) for n in nodes)
-        released = sum(_nbytes(v) for v in freed) + sum(_weight(n) for n in gone)
+        released = sum(_freed_bytes(v) for v in freed) + sum(_weight(n) for n in gone)
         return added - released
 
     def allows(self, growth: int) -> bool:
@@ -63,17 +63,29 @@ class Budget:
 
 
 def _is_freed(value: ir.Value, gone: set[ir.Node]) -> bool:
-    if value.const_value is None or value.producer() is not None:
+    producer = value.producer()
+    if producer is None and value.const_value is None:
+        return False
+    if producer is not None and (producer in gone or not _is_constant(producer)):
         return False
     if value.is_graph_output() or value.is_graph_input():
         return False
     return all(node in gone for node, _ in value.uses())
 
 
+def _freed_bytes(value: ir.Value) -> int:
+    producer = value.producer()
+    return _nbytes(value) if producer is None else _weight(producer)
+
+
+def _is_constant(node: ir.Node) -> bool:
+    return node.op_type == "Constant" and node.domain == ""
+
+
 def _weight(node: ir.Node) -> int:
     """The bytes of a node: its own, those of a constant it holds, and those of its bodies."""
     total = _NODE_BYTES + sum(_held(graph) for graph in subgraphs(node))
-    if node.op_type == "Constant" and node.domain == "":
+    if _is_constant(node):
         tensor = constant_node_tensor(node)
         total += 0 if tensor is None else int(tensor.nbytes)
     return total

@@ -34,6 +34,7 @@ class Rewrite:
         origin: The nodes the new ones stand for; those left without use are removed.
         nodes: New nodes, in order.
         constants: New initializers.
+        settled: Whether what it costs was charged to the budget already, as part of a group.
     """
 
     rule: str
@@ -42,6 +43,7 @@ class Rewrite:
     origin: Sequence[ir.Node]
     nodes: Sequence[ir.Node] = ()
     constants: Sequence[ir.Value] = ()
+    settled: bool = False
 
 
 @dataclass
@@ -104,11 +106,12 @@ class Editor:
             return None
         if not self.gate.admits(rewrite.rule, place):
             return None
-        growth = self.budget.growth(rewrite.nodes, rewrite.constants, rewrite.origin)
-        if not self.budget.allows(growth):
-            self.stats.decline(rewrite.rule, place, "the model would grow")
-            return None
-        self.budget.spend(growth)
+        if not rewrite.settled:
+            growth = self.budget.growth(rewrite.nodes, rewrite.constants, rewrite.origin)
+            if not self.budget.allows(growth):
+                self.stats.decline(rewrite.rule, place, "the model would grow")
+                return None
+            self.budget.spend(growth)
         self.gate.record(rewrite.rule, place)
         self.stats.fired[rewrite.rule] += 1
         return self._apply(rewrite)

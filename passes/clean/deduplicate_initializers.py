@@ -39,6 +39,7 @@ class DeduplicateInitializers(Pass):
         ambiguous = ambiguous_names(context.editor.scopes)
         merged = 0
         for equal in _groups(_candidates(context)):
+            _hoist(context, equal, ambiguous, pinned)
             for keep, others in _visible(context, equal, ambiguous):
                 merged += sum(_merge(context, keep, other, pinned) for other in others)
         return merged
@@ -68,6 +69,31 @@ def _split(
         if value.const_value is not None:
             parts[key(value.const_value)].append(value)
     return [part for part in parts.values() if len(part) > 1]
+
+
+def _hoist(
+    context: Context, equal: list[ir.Value], ambiguous: frozenset[str], pinned: frozenset[str]
+) -> None:
+    """Moves a constant that only sibling subgraphs hold to the graph around them all."""
+    scopes = context.editor.scopes
+    graphs = {value.graph for value in equal if isinstance(value.graph, ir.Graph)}
+    paths = [list(scopes.ancestors(graph))[::-1] for graph in graphs]
+    shared = [level[0] for level in zip(*paths, strict=False) if len(set(level)) == 1]
+    if len(graphs) < 2 or not shared or shared[-1] in graphs:
+        return
+    home = shared[-1]
+    if scopes.of(home).parent is None and scopes.of(home).function is not None:
+        # Functions have no initializers of their own.
+        return
+    value = next((v for v in equal if not v.is_graph_output() and v.name not in pinned), None)
+    if value is None or value.name is None or not isinstance(value.graph, ir.Graph):
+        return
+    value.graph.initializers.pop(value.name)
+    if value.name in ambiguous:
+        value.name = context.editor.names.fresh(value.name)
+    home.initializers.add(value)
+    equal.remove(value)
+    equal.insert(0, value)
 
 
 def _visible(

@@ -57,37 +57,44 @@ class DeferredTensor(ir.LazyTensor):
         self.recipe = recipe
 
 
-def defer(
+def later(
     node: ir.Node,
     output: int,
-    inputs: Sequence[ir.TensorProtocol | None],
+    dtypes: Sequence[ir.DataType | None],
     result: tuple[ir.DataType, tuple[int, ...]],
     opsets: Mapping[str, int],
     run: Evaluate | None,
-) -> DeferredTensor | None:
-    """Makes the constant that a node computes from constants, without computing it.
+) -> Step | None:
+    """Returns how to compute an output of a node when the model is written.
 
     Args:
         node: The node.
         output: Which of its outputs.
-        inputs: The constants it reads.
+        dtypes: The element types of its inputs; None for one that is left out.
         result: The element type and dims of the output.
         opsets: The opset versions in force.
         run: The runtime, for what numpy does not do exactly.
 
     Returns:
-        The constant; None where there is no safe way to compute it later.
+        The step; None where there is no safe way to compute it later.
     """
-    dtype, dims = result
-    dtypes = [None if t is None else t.dtype for t in inputs]
-    step = step_for(node, dtypes, dims, opsets.get("", opsets.get("ai.onnx", 0)))
-    if step is None:
-        step = _runtime_step(node, output, [*dtypes, dtype], opsets, run)
-    if step is None:
-        return None
+    step = step_for(node, dtypes, result[1], opsets.get("", opsets.get("ai.onnx", 0)))
+    if step is not None:
+        return step
+    return _runtime_step(node, output, [*dtypes, result[0]], opsets, run)
+
+
+def deferred(
+    node: ir.Node,
+    output: int,
+    step: Step,
+    inputs: Sequence[ir.TensorProtocol | None],
+    result: tuple[ir.DataType, tuple[int, ...]],
+) -> DeferredTensor:
+    """Makes the constant that a step computes from constants, without computing it."""
     attributes = tuple(sorted((a.name, repr(a.value)) for a in node.attributes.values()))
-    recipe = (node.op_type, output, attributes, dims, tuple(_source(t) for t in inputs))
-    return DeferredTensor(_bind(step, inputs), dtype, dims, recipe)
+    recipe = (node.op_type, output, attributes, result, tuple(_source(t) for t in inputs))
+    return DeferredTensor(_bind(step, inputs), *result, recipe)
 
 
 def _bind(step: Step, inputs: Sequence[ir.TensorProtocol | None]) -> Callable[[], Array]:

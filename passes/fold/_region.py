@@ -63,9 +63,12 @@ class Region:
 
     def wanted(self, node: ir.Node) -> list[ir.Value]:
         """Returns the outputs of a node that are needed outside of the region."""
-        return [v for v in node.outputs if v.is_graph_output() or self._escapes(v)]
+        return [v for v in node.outputs if self.is_wanted(v)]
 
-    def _escapes(self, value: ir.Value) -> bool:
+    def is_wanted(self, value: ir.Value) -> bool:
+        """Tells whether something outside of the region reads a value, or a graph returns it."""
+        if value.is_graph_output():
+            return True
         return use_count(value) > 0 and any(n not in self.nodes for n, _ in value.uses())
 
     def is_sequence(self, value: ir.Value) -> bool:

@@ -7,7 +7,7 @@ are computed when the model is written. What the runtime cannot compute stays as
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,17 +16,15 @@ import onnx_ir as ir
 
 from onnxopt.pipeline.base import Context, Pass
 from onnxopt.rewrite.editor import Rewrite, where
-from onnxopt.rewrite.uses import use_count
 
-from ._deferred import DeferredTensor, defer
+from ._large import LargeResults, nbytes
+from ._plan import Plan
 from ._region import UNFOLDABLE, Region
 from ._runtime import Unevaluable, evaluate
 from ._steps import step_for
 
 Array = np.ndarray[Any, Any]
 
-_LARGE = 1 << 20
-_SMALL = 1 << 10
 _SESSION_BYTES = 32 << 20
 _ROUNDS = 16
 
@@ -56,10 +54,9 @@ class FoldConstants(Pass):
 
 def _fold(context: Context, graph: ir.Graph, opsets: Mapping[str, int]) -> int:
     folded = 0
-    skip: set[ir.Node] = set()
     for _ in range(_ROUNDS):
         region = Region(context.model, context.facts, graph)
-        attempt = _Round(context, region, opsets, skip)
+        attempt = _Round(context, region, opsets)
         made = attempt.run()
         folded += made
         if not made and not attempt.failed:
@@ -70,104 +67,38 @@ def _fold(context: Context, graph: ir.Graph, opsets: Mapping[str, int]) -> int:
 class _Round:
     """One round: choose the frontier, compute it, replace it."""
 
-    def __init__(
-        self, context: Context, region: Region, opsets: Mapping[str, int], skip: set[ir.Node]
-    ) -> None:
+    def __init__(self, context: Context, region: Region, opsets: Mapping[str, int]) -> None:
         self._context = context
         self._facts = context.facts
         self._region = region
         self._opsets = opsets
-        self._skip = skip
         self._tensors: dict[ir.Value, ir.TensorProtocol] = {}
         self.failed = 0
 
     def run(self) -> int:
         """Returns how many nodes became constants."""
-        self._defer_large()
-        frontier = self._frontier()
-        self._compute([n for n in frontier if not self._is_deferred(n)])
-        return sum(self._commit(node) for node in frontier if node in self._region.nodes)
-
-    # What to fold
+        context, region = self._context, self._region
+        large = LargeResults(region, self._opsets, context.evaluate, self._decline_large)
+        self._tensors.update(large.defer(self._compute_values))
+        plan = Plan(region, context.editor.budget, self._nbytes, self._decline_growth)
+        frontier = plan.frontier()
+        self._compute([n for n in frontier if not any(v in self._tensors for v in n.outputs)])
+        return sum(self._commit(node) for node in frontier if node in region.nodes)
 
     def _nbytes(self, value: ir.Value) -> int | None:
-        """The bytes of a value, without computing it; None where its dims are unknown."""
-        tensor = self._tensor(value)
-        if tensor is not None:
-            return int(tensor.nbytes)
-        dtype, dims = self._facts.dtype(value), self._facts.static_shape(value)
-        if dtype is None or dims is None or dtype == ir.DataType.STRING:
-            return None
-        return (dtype.bitwidth * int(np.prod(dims, dtype=object)) + 7) // 8
-
-    def _defer_large(self) -> None:
-        """Makes large results lazy, and takes out of the region what cannot be computed later."""
-        for node in list(self._region.nodes):
-            if node in self._skip or not self._readable(node):
-                self._region.drop(node)
-                continue
-            sizes = [self._nbytes(v) or 0 for v in (*node.inputs, *node.outputs) if v is not None]
-            lazy = any(v in self._tensors for v in node.inputs if v is not None)
-            if not lazy and max(sizes, default=0) <= _LARGE:
-                continue
-            if any(v is not None and self._tensor(v) is None for v in node.inputs):
-                # Its small inputs become constants first; it follows in the next round.
-                self._region.drop(node)
-            elif not self._defer(node):
-                self._decline(node, "too large to compute ahead of time")
-                self._region.drop(node)
-
-    def _readable(self, node: ir.Node) -> bool:
-        return all(v is None or self._region.is_constant(v) for v in node.inputs)
-
-    def _defer(self, node: ir.Node) -> bool:
-        inputs = [None if v is None else self._tensor(v) for v in node.inputs]
-        for index, value in enumerate(node.outputs):
-            if not (use_count(value) or value.is_graph_output()):
-                continue
-            dtype, dims = self._facts.dtype(value), self._facts.static_shape(value)
-            if dtype is None or dims is None:
-                return False
-            run = self._context.evaluate
-            tensor = defer(node, index, inputs, (dtype, dims), self._opsets, run)
-            if tensor is None:
-                return False
-            self._tensors[value] = tensor
-        return True
-
-    def _tensor(self, value: ir.Value) -> ir.TensorProtocol | None:
-        return self._facts.const_tensor(value) or self._tensors.get(value)
-
-    def _frontier(self) -> list[ir.Node]:
-        """Nodes with results that are needed outside and fit the budget, in order."""
-        chosen = []
-        for node in reversed(list(self._region.nodes)):
-            wanted = self._region.wanted(node)
-            if not wanted:
-                continue
-            if any(self._region.is_sequence(v) for v in wanted):
-                self._region.drop(node)
-            elif not self._affordable(node, wanted):
-                self._decline(node, "the model would grow")
-                self._region.drop(node)
-            else:
-                chosen.append(node)
-        return chosen[::-1]
-
-    def _affordable(self, node: ir.Node, wanted: Sequence[ir.Value]) -> bool:
-        sizes = [self._nbytes(v) for v in wanted]
-        added = sum(size for size in sizes if size is not None)
-        if added <= _SMALL:
-            return True
-        budget = self._context.editor.budget
-        return budget.allows(added + budget.growth([], [], self._region.cone(node)))
+        return nbytes(self._facts, value)
 
     # Computing
 
-    def _is_deferred(self, node: ir.Node) -> bool:
-        return any(v in self._tensors for v in node.outputs)
+    def _compute_values(self, values: Sequence[ir.Value]) -> dict[ir.Value, ir.TensorProtocol]:
+        """Computes small values that deferred ones need."""
+        producers = [v.producer() for v in values]
+        self._compute(list(dict.fromkeys(n for n in producers if n is not None)), set(values))
+        found = {v: self._tensors.pop(v) for v in values if v in self._tensors}
+        self._tensors.clear()
+        return found
 
-    def _compute(self, nodes: list[ir.Node]) -> None:
+    def _compute(self, nodes: list[ir.Node], extra: Collection[ir.Value] = ()) -> None:
         """Computes what is wanted of nodes, in as few sessions as memory allows."""
         batch: list[ir.Node] = []
         held = 0
@@ -175,23 +106,23 @@ class _Round:
             batch.append(node)
             held += sum(self._nbytes(v) or 0 for v in (*node.inputs, *node.outputs) if v)
             if held > _SESSION_BYTES:
-                self._batch(batch)
+                self._batch(batch, extra)
                 batch, held = [], 0
-        self._batch(batch)
+        self._batch(batch, extra)
 
-    def _batch(self, nodes: list[ir.Node]) -> None:
+    def _batch(self, nodes: list[ir.Node], extra: Collection[ir.Value]) -> None:
         """Computes nodes in one session; where that fails, in halves, down to the guilty ones."""
         run = self._context.evaluate
         if not nodes or run is None:
             return
-        values = [v for n in nodes for v in self._region.wanted(n)]
+        values = [v for n in nodes for v in n.outputs if v in extra or self._region.is_wanted(v)]
         try:
             arrays = evaluate(run, self._region, self._opsets, values)
         except Unevaluable as failure:
             if len(nodes) > 1:
                 middle = len(nodes) // 2
-                self._batch(nodes[:middle])
-                self._batch(nodes[middle:])
+                self._batch(nodes[:middle], extra)
+                self._batch(nodes[middle:], extra)
             elif not self._by_hand(nodes[0]):
                 self._give_up(nodes[0], failure)
             return
@@ -231,16 +162,21 @@ class _Round:
             if tensor is None:
                 return 0
             replaced.append((value, build.tensor("folded", tensor)))
-        origin = [node, *self._region.cone(node)]
+        origin = self._region.cone(node)
         rewrite = Rewrite(
-            FoldConstants.name, node, replaced, list(dict.fromkeys(origin)),
-            tuple(build.nodes), tuple(build.constants),
+            FoldConstants.name, node, replaced, origin,
+            tuple(build.nodes), tuple(build.constants), settled=True,
         )  # fmt: skip
         if self._context.editor.commit(rewrite) is None:
             build.discard()
-            self._skip.add(node)
             return 0
         return 1
+
+    def _decline_large(self, node: ir.Node) -> None:
+        self._decline(node, "too large to compute ahead of time")
+
+    def _decline_growth(self, node: ir.Node) -> None:
+        self._decline(node, "the model would grow")
 
     def _decline(self, node: ir.Node, reason: str) -> None:
         self._context.stats.decline(FoldConstants.name, where(node), reason)
@@ -252,6 +188,3 @@ def _stored(array: Array, dtype: ir.DataType | None) -> ir.TensorProtocol:
         items = [str(i).encode() if not isinstance(i, bytes) else i for i in array.reshape(-1)]
         return ir.StringTensor(items, shape=ir.Shape(array.shape))
     return ir.Tensor(np.array(array, order="C"), dtype=dtype)
-
-
-__all__ = ["DeferredTensor", "FoldConstants"]
