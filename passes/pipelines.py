@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-_PREPARE = "freeze-legacy-inputs, lift-constants"
+_PREPARE = "freeze-legacy-inputs, inline-functions, lift-constants"
 _CLEAN = "remove-dead-nodes, prune-initializers, deduplicate-initializers"
+# Equal dims are shared before anything is made constant, so that later passes see one chain, not many.
+_FOLD = "share-shape-arithmetic, fold-constants, fold, inline-branches, unroll-loops"
+_TIDY = "eliminate-common-subexpressions, remove-dead-nodes"
 
 PIPELINES = {
     "O0": "",
-    "O1": (
-        f"{_PREPARE}, {_CLEAN}, "
-        "(share-shape-arithmetic, fold-constants, fold, simplify{exact-only=true}, "
-        "eliminate-common-subexpressions, remove-dead-nodes)*, "
-        f"{_CLEAN}"
-    ),
-    "O2": (
-        f"{_PREPARE}, {_CLEAN}, "
-        "(share-shape-arithmetic, fold-constants, fold, simplify, fuse, "
-        "eliminate-common-subexpressions, remove-dead-nodes)*, "
-        f"{_CLEAN}"
-    ),
+    "O1": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify{{exact-only=true}}, {_TIDY})*, {_CLEAN}",
+    "O2": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify, fuse, {_TIDY})*, {_CLEAN}",
     "O3": "O2",
 }
