@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from onnxopt.runtime import providers as provider_names
-from onnxopt.runtime.sessions import load_onnxruntime, make_session
+from onnxopt.runtime.sessions import Level, load_onnxruntime, make_session
 from onnxopt.runtime.tensors import run_session
 
 ONNXRUNTIME = "onnxruntime"
@@ -55,12 +55,12 @@ class Backend:
         self._libraries = custom_op_libraries
         self._threads = threads
 
-    def open(self, path: str, *, optimise: bool, seed: int = 0) -> Runnable:
+    def open(self, path: str, *, level: Level, seed: int = 0) -> Runnable:
         """Load a model.
 
         Args:
             path: the model file (external data is found beside it).
-            optimise: True for default session options, False for no graph optimisation.
+            level: graph optimisation level (the reference evaluator has none).
             seed: seed of random operators that have none of their own.
         """
         gc.collect()  # two sessions never exist at once
@@ -70,7 +70,7 @@ class Backend:
         return _Session(
             make_session(
                 path,
-                optimise=optimise,
+                level=level,
                 providers=provider_names.chain(self._provider),
                 threads=self._threads,
                 custom_op_libraries=self._libraries,

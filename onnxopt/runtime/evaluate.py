@@ -39,7 +39,7 @@ def run_small(model: onnx.ModelProto | bytes, feeds: Mapping[str, np.ndarray]) -
     load_onnxruntime()
     try:
         raw = model if isinstance(model, bytes) else model.SerializeToString()
-        session = make_session(raw, optimise=False, threads=1)
+        session = make_session(raw, level="disabled", threads=1)
         results = run_session(session, feeds)
     # onnxruntime raises many unrelated classes (RuntimeError, ValueError, its own Fail, ...).
     except Exception as error:

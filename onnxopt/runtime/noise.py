@@ -2,7 +2,7 @@
 
 Deep networks can be chaotic, and outputs such as ``ArgMax``, ``NonMaxSuppression`` or quantised codes are
 discontinuous: rounding alone moves them by more than any fixed tolerance. So where a candidate
-exceeds its tolerance, the *original* is measured against itself, run with default optimisations and run
+exceeds its tolerance, the *original* is measured against itself, run with other optimisation levels and run
 with inputs perturbed by a few units in the last place. The candidate may be no worse than a small
 factor times that: locally (around each element) and in root mean square. A wrong rewrite is orders
 of magnitude above that floor.

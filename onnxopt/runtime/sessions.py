@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from onnxopt.errors import RuntimeMissingError
 
@@ -43,13 +43,17 @@ def load_onnxruntime() -> Any:
     return onnxruntime
 
 
+Level = Literal["disabled", "basic", "extended", "default"]
+"""Which graph optimisations a session applies; ``default`` is what users get."""
+
+
 def make_options(
-    *, optimise: bool, threads: int | None = None, custom_op_libraries: Sequence[str] = ()
+    *, level: Level, threads: int | None = None, custom_op_libraries: Sequence[str] = ()
 ) -> Any:
     """Session options for a quiet session that does not spin.
 
     Args:
-        optimise: True for onnxruntime's default graph optimisations, False for none.
+        level: graph optimisation level.
         threads: intra-op threads; None leaves onnxruntime's default (all cores).
         custom_op_libraries: shared libraries that register custom operators.
 
@@ -61,8 +65,9 @@ def make_options(
     options.log_severity_level = _FATAL_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    if not optimise:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if level != "default":
+        name = "ORT_DISABLE_ALL" if level == "disabled" else f"ORT_ENABLE_{level.upper()}"
+        options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, name)
     if threads is not None:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = threads
@@ -74,7 +79,7 @@ def make_options(
 def make_session(
     model: bytes | str | Path,
     *,
-    optimise: bool,
+    level: Level,
     providers: Sequence[str] = ("CPUExecutionProvider",),
     threads: int | None = None,
     custom_op_libraries: Sequence[str] = (),
@@ -83,7 +88,7 @@ def make_session(
 
     Args:
         model: serialised model, or the path of one (a path lets external data be found).
-        optimise: True for default graph optimisations, False for none.
+        level: graph optimisation level.
         providers: full provider names, in order of preference.
         threads: intra-op threads; None for all cores.
         custom_op_libraries: shared libraries that register custom operators.
@@ -92,9 +97,7 @@ def make_session(
         The session. Whatever onnxruntime raises is passed on; see `one_line`.
     """
     ort = load_onnxruntime()
-    options = make_options(
-        optimise=optimise, threads=threads, custom_op_libraries=custom_op_libraries
-    )
+    options = make_options(level=level, threads=threads, custom_op_libraries=custom_op_libraries)
     session = ort.InferenceSession(
         os.fspath(model) if isinstance(model, Path) else model,
         options,

@@ -112,7 +112,8 @@ def _values(
 ) -> Any:
     facts = spec.facts
     if spec.dtype == "str":
-        words = (facts.strings * 2 + _WORDS) if facts.strings else _WORDS
+        known = facts.strings  # as likely, all together, as the other words
+        words = known * -(-len(_WORDS) // max(len(known), 1)) + _WORDS
         return [words[int(i)] for i in rng.integers(0, len(words), math.prod(shape))]
     if facts.role in shapelike.ROLES and len(shape) <= 1:
         return shapelike.draw(facts, shape, spec.dtype, sizes, variant)
@@ -197,7 +198,8 @@ def _choices(
 ) -> np.ndarray:
     """Each constant in turn for a scalar, then something else; a mixture for a tensor."""
     if math.prod(shape) == 1:
-        options = [*choices, choices[0] / 2 if choices[0] > 1 else choices[0] + 1]
+        others = (choices[0] // 2, choices[0] + 1, *(max(choices) + n for n in (1, 2)))
+        options = [*choices, next(value for value in others if value not in choices)]
         return np.full(shape, options[variant % len(options)])
     other = (
         rng.standard_normal(shape) * 2 if dtype.startswith("float") else rng.integers(0, 10, shape)

@@ -85,8 +85,7 @@ def _entry(job: Job, run: Run, diff: OutputDiff, number: int) -> OutputResult:
 
 def _merge(known: OutputResult, entry: OutputResult) -> OutputResult:
     """The worse of two samples, with the extremes of both."""
-    key = (_RANK.index(known.verdict), -_snr(known)), (_RANK.index(entry.verdict), -_snr(entry))
-    worse = entry if key[1] > key[0] else known
+    worse = entry if _badness(entry) > _badness(known) else known
     return replace(
         worse,
         max_abs=max(known.max_abs, entry.max_abs),
@@ -99,8 +98,12 @@ def _merge(known: OutputResult, entry: OutputResult) -> OutputResult:
     )
 
 
-def _snr(entry: OutputResult) -> float:
-    return math.inf if entry.snr_db is None else entry.snr_db
+def _badness(entry: OutputResult) -> tuple[int, float]:
+    """Worst are differences that no ratio expresses: another shape or type, a NaN."""
+    differs = entry.verdict == "differs"
+    if entry.snr_db is None:
+        return _RANK.index(entry.verdict), math.inf if differs else -math.inf
+    return _RANK.index(entry.verdict), -entry.snr_db
 
 
 def _least(a: float | None, b: float | None) -> float | None:
