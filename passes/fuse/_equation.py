@@ -1,0 +1,74 @@
+"""Reading the equation of an ``Einsum`` of two factors as a matrix product.
+
+Each letter of a product of matrices is one of four kinds: *batch* (in both factors and the result), *row*
+(in the first factor and the result), *column* (in the second and the result), *inner* (in both, summed).
+Source: https://onnx.ai/onnx/operators/onnx__Einsum.html.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ELLIPSIS = "…"
+
+
+@dataclass(frozen=True)
+class Equation:
+    """An equation, its terms as strings of letters; an ellipsis counts as one letter."""
+
+    factors: tuple[str, ...]
+    result: str
+
+
+def parse_equation(text: str) -> Equation | None:
+    """Parses an equation that names its result; None for repeated letters or other forms."""
+    compact = text.replace(" ", "").replace("...", ELLIPSIS)
+    left, arrow, right = compact.partition("->")
+    factors = tuple(left.split(","))
+    if not arrow or any(len(set(term)) != len(term) for term in (*factors, right)):
+        return None
+    return Equation(factors, right)
+
+
+@dataclass(frozen=True)
+class Product:
+    """How an equation of two factors is a ``MatMul``.
+
+    Attributes:
+        swap: Whether the second factor comes first.
+        transpose: Whether the factor that comes second must have its last two axes swapped.
+        inner: The letter that is summed.
+    """
+
+    swap: bool
+    transpose: bool
+    inner: str
+
+
+def as_product(equation: Equation) -> Product | None:
+    """Finds a ``MatMul`` that computes an equation of two factors, if one does."""
+    for swap in (False, True):
+        first, second = equation.factors[::-1] if swap else equation.factors
+        inner = first[-1:]
+        if not inner or inner in equation.result or inner not in second:
+            continue
+        batch, columns = _second(second, inner)
+        if columns is None or inner == ELLIPSIS:
+            continue
+        if not _aligned(first[:-1], batch) or equation.result != first[:-1] + columns:
+            continue
+        return Product(swap, second[-1] == inner, inner)
+    return None
+
+
+def _second(term: str, inner: str) -> tuple[str, str | None]:
+    """Splits a second factor into its batch letters and its column letter."""
+    if len(term) < 2 or inner not in term[-2:]:
+        return "", None
+    columns = term[-1] if term[-2] == inner else term[-2]
+    return term[:-2], None if columns == ELLIPSIS else columns
+
+
+def _aligned(rows: str, batch: str) -> bool:
+    """Whether the second factor is a plain matrix, or has the first one's batch letters and no more."""
+    return batch == "" or batch == rows[:-1]
