@@ -7,12 +7,14 @@ is worth it anyway.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import onnx_ir as ir
 
 from ..analysis.constants import constant_node_tensor
 from .scopes import subgraphs
+from .uses import use_count
 
 _NODE_BYTES = 64
 _BASE_ALLOWANCE = 4096
@@ -45,9 +47,8 @@ class Budget:
             origin: The nodes it removes.
         """
         gone = set(origin)
-        freed: set[ir.Value] = set()
-        for node in gone:
-            freed.update(v for v in node.inputs if v is not None and _is_freed(v, gone))
+        reads = Counter(v for node in gone for v in node.inputs if v is not None)
+        freed = [v for v, count in reads.items() if count == use_count(v) and _is_constant(v, gone)]
         sizes = [_nbytes(v) for v in constants]
         added = sum(s for s in sizes if s > _FREE_BYTES) + sum(_weight(n) for n in nodes)
         released = sum(_freed_bytes(v) for v in freed) + sum(_weight(n) for n in gone)
@@ -62,15 +63,14 @@ class Budget:
         self.left -= max(growth, 0)
 
 
-def _is_freed(value: ir.Value, gone: set[ir.Node]) -> bool:
-    producer = value.producer()
-    if producer is None and value.const_value is None:
-        return False
-    if producer is not None and (producer in gone or not _is_constant(producer)):
-        return False
+def _is_constant(value: ir.Value, gone: set[ir.Node]) -> bool:
+    """Whether a value is a constant that holds bytes of its own, apart from nodes that go."""
     if value.is_graph_output() or value.is_graph_input():
         return False
-    return all(node in gone for node, _ in value.uses())
+    producer = value.producer()
+    if producer is None:
+        return value.const_value is not None
+    return _makes_constant(producer) and producer not in gone
 
 
 def _freed_bytes(value: ir.Value) -> int:
@@ -78,14 +78,14 @@ def _freed_bytes(value: ir.Value) -> int:
     return _nbytes(value) if producer is None else _weight(producer)
 
 
-def _is_constant(node: ir.Node) -> bool:
+def _makes_constant(node: ir.Node) -> bool:
     return node.op_type == "Constant" and node.domain == ""
 
 
 def _weight(node: ir.Node) -> int:
     """The bytes of a node: its own, those of a constant it holds, and those of its bodies."""
     total = _NODE_BYTES + sum(_held(graph) for graph in subgraphs(node))
-    if _is_constant(node):
+    if _makes_constant(node):
         tensor = constant_node_tensor(node)
         total += 0 if tensor is None else int(tensor.nbytes)
     return total

@@ -17,7 +17,7 @@ from .match import Bindings, Declined, Match, Matcher
 from .pattern import Op, depth
 from .rule import Rule, Skip
 from .scopes import owner
-from .uses import has_one_use, use_count
+from .uses import has_one_use, read_only_by, use_count
 
 _REVISIT_LIMIT = 256
 _REWRITES_PER_NODE = 8
@@ -172,14 +172,11 @@ def _unfit(match: Match) -> str | None:
                 return "an inner value is a graph output"
             if has_one_use(value):
                 continue
-            if any(user not in matched for user, _ in value.uses()):
+            if not read_only_by(value, matched):
                 return "an inner value has other uses"
     return None
 
 
 def _only_feeds(node: ir.Node, matched: Sequence[ir.Node]) -> bool:
     inside = set(matched)
-    return all(
-        not v.is_graph_output() and all(user in inside for user, _ in v.uses())
-        for v in node.outputs
-    )
+    return all(not v.is_graph_output() and read_only_by(v, inside) for v in node.outputs)

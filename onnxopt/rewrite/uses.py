@@ -6,6 +6,8 @@ one value quadratic; these look at the collection itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import onnx_ir as ir
 
 
@@ -22,3 +24,11 @@ def is_dead(node: ir.Node) -> bool:
 def has_one_use(value: ir.Value) -> bool:
     """Tells whether exactly one node input reads ``value`` and no graph returns it."""
     return use_count(value) == 1 and not value.is_graph_output()
+
+
+def read_only_by(value: ir.Value, nodes: Iterable[ir.Node]) -> bool:
+    """Tells whether ``nodes``, all different, hold all uses of ``value``.
+
+    Counts what they read rather than looking through the uses, which may be very many.
+    """
+    return sum(v is value for node in nodes for v in node.inputs) == use_count(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import onnx_ir as ir
@@ -41,9 +42,11 @@ class Region:
     def __init__(self, model: ir.Model, facts: Facts, graph: ir.Graph) -> None:
         self.facts = facts
         self.nodes: dict[ir.Node, None] = {}
+        self._reads: Counter[ir.Value] = Counter()
         for node in in_order(graph):
             if self._belongs(node, model):
                 self.nodes[node] = None
+                self._reads.update(v for v in node.inputs if v is not None)
 
     def _belongs(self, node: ir.Node, model: ir.Model) -> bool:
         if UNFOLDABLE in node.meta or not is_foldable(node, model):
@@ -60,6 +63,7 @@ class Region:
     def drop(self, node: ir.Node) -> None:
         """Takes a node out of the region; what it reads may now be on the frontier."""
         del self.nodes[node]
+        self._reads.subtract(v for v in node.inputs if v is not None)
 
     def wanted(self, node: ir.Node) -> list[ir.Value]:
         """Returns the outputs of a node that are needed outside of the region."""
@@ -69,7 +73,7 @@ class Region:
         """Tells whether something outside of the region reads a value, or a graph returns it."""
         if value.is_graph_output():
             return True
-        return use_count(value) > 0 and any(n not in self.nodes for n, _ in value.uses())
+        return use_count(value) > self._reads[value]
 
     def is_sequence(self, value: ir.Value) -> bool:
         """Tells whether a value is no tensor, so that no initializer can hold it."""
@@ -81,11 +85,14 @@ class Region:
     def cone(self, node: ir.Node) -> list[ir.Node]:
         """Returns the nodes that only serve ``node``: those that go when its outputs are constants."""
         found: dict[ir.Node, None] = {node: None}
+        reads: Counter[ir.Value] = Counter()
         pending = [node]
         while pending and len(found) < _CONE_LIMIT:
-            for value in pending.pop().inputs:
+            inputs = [v for v in pending.pop().inputs if v is not None]
+            reads.update(inputs)
+            for value in inputs:
                 producer = self._inside(value)
-                if producer is None or producer in found or not _only_serves(producer, found):
+                if producer is None or producer in found or not _only_serves(producer, reads):
                     continue
                 found[producer] = None
                 pending.append(producer)
@@ -108,10 +115,6 @@ class Region:
         return producer if producer in self.nodes else None
 
 
-def _only_serves(node: ir.Node, found: dict[ir.Node, None]) -> bool:
-    for value in node.outputs:
-        if value.is_graph_output():
-            return False
-        if any(user not in found for user, _ in value.uses()):
-            return False
-    return True
+def _only_serves(node: ir.Node, reads: Counter[ir.Value]) -> bool:
+    """Whether what was read so far is all that a node's outputs are for."""
+    return all(not v.is_graph_output() and reads[v] == use_count(v) for v in node.outputs)
