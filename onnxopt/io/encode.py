@@ -133,7 +133,9 @@ class _Encoder:
 def _imports(head: onnx.ModelProto | onnx.FunctionProto, imports: dict[str, int]) -> None:
     for domain, version in imports.items():
         entry = head.opset_import.add()
-        entry.domain, entry.version = domain, version
+        entry.version = version
+        if domain:  # ONNX's own domain is the default; writing it out would cost two bytes.
+            entry.domain = domain
 
 
 def _head(graph: ir.Graph, types: TypeEncoder) -> onnx.GraphProto:

@@ -40,7 +40,7 @@ def file_cases() -> dict[str, TestCase]:
 def samples_of(case: TestCase) -> Samples:
     """Returns a case's inputs and expected outputs, a pair a sample."""
     if case.data_sets is not None:
-        return case.data_sets
+        return [([_array(i) for i in ins], [_array(o) for o in outs]) for ins, outs in case.data_sets]
     folder = os.path.join(case.model_dir, "test_data_set_0")
     model = onnx.load(os.path.join(case.model_dir, "model.onnx"))
     return [
@@ -49,6 +49,11 @@ def samples_of(case: TestCase) -> Samples:
             [_read(folder, "output", i, v) for i, v in enumerate(model.graph.output)],
         )
     ]
+
+
+def _array(value: Any) -> Any:
+    """Types numpy lacks come as protos; ml_dtypes has arrays for them."""
+    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value
 
 
 def model_of(case: TestCase) -> onnx.ModelProto:
@@ -103,11 +108,6 @@ def in_form(
 
 
 def _tensor(value: Any, info: onnx.ValueInfoProto) -> onnx.TensorProto:
-    if isinstance(value, onnx.TensorProto):
-        tensor = onnx.TensorProto()
-        tensor.CopyFrom(value)
-        tensor.name = info.name
-        return tensor
     array = np.asarray(value)
     wanted = info.type.tensor_type.elem_type
     tensor = numpy_helper.from_array(array, info.name)
