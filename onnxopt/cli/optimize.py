@@ -106,6 +106,7 @@ class _Report:
             jsonfile.write(Path(self._file), data)
         if self._as_json:
             click.echo(jsonfile.dumps(data))
+            self._warn(result)
             return
         out = console.out()
         optimisation.render(out, self._model, result)
@@ -113,3 +114,12 @@ class _Report:
             optimisation.render_stats(out, result.stats)
         if self._time_passes:
             optimisation.render_times(out, result)
+
+    def _warn(self, result: Result) -> None:
+        """Says on standard error what a summary would have said: the result is not verified."""
+        from ..report.text import one_line
+
+        validation = result.validation
+        if validation is not None and validation.status == "not-validated":
+            reason = one_line(f"{self._model}: not validated: {validation.reason}")
+            click.echo(f"warning: {reason}", err=True)

@@ -30,7 +30,8 @@ def render(out: Console, validation: Validation, title: str = "Validation") -> N
         line.append(f"  {_circumstances(validation)}", style="not bold dim")
     out.print(line)
     for provider in validation.providers:
-        _provider(out, provider)
+        if provider.outputs or provider.reason != validation.reason:
+            _provider(out, provider)
     for note in validation.notes:
         out.print(Padding(Text(f"note: {one_line(note)}", style="dim"), (0, 0, 0, 2), expand=False))
 
