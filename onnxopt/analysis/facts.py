@@ -271,7 +271,9 @@ class Facts:
     def _declare(self, value: ir.Value, fact: Fact) -> None:
         """Takes over what the file says about a value."""
         _declare_dtype(value, fact)
-        if fact.container is None and value.shape is not None:
+        # What files say of the shapes of their outputs is too often a guess.
+        guessed = value.is_graph_output() and value.producer() is not None
+        if fact.container is None and value.shape is not None and not guessed:
             fact.shape = tuple(self._declared_dim(dim) for dim in value.shape)
 
     def _declared_dim(self, dim: int | ir.SymbolicDim) -> Dim:

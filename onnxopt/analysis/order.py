@@ -21,6 +21,7 @@ from onnxopt.analysis.expr import (
     fresh,
     is_value_name,
     mul,
+    of_atom,
     opaque,
     render,
     sole_atom,
@@ -35,14 +36,49 @@ def bounds(dim: Dim) -> Interval:
     if isinstance(dim, int):
         return dim, dim
     if dim.interval is None:
-        low: int | None = 0
-        high: int | None = 0
-        for mono, coefficient in dim.terms:
-            term_low, term_high = _scale(_monomial_bounds(mono), coefficient)
-            low = None if low is None or term_low is None else low + term_low
-            high = None if high is None or term_high is None else high + term_high
+        low, high = _sum_bounds(dim)
+        if low is None or high is None:
+            least, greatest = _relaxed(dim, -1), _relaxed(dim, 1)
+            low = low if least is None else bounds(least)[0]
+            high = high if greatest is None else bounds(greatest)[1]
         dim.interval = (low, high)
     return dim.interval
+
+
+def _sum_bounds(dim: DimExpr) -> Interval:
+    """The bounds of each term added up, as if the terms had nothing to do with each other."""
+    low: int | None = 0
+    high: int | None = 0
+    for mono, coefficient in dim.terms:
+        term_low, term_high = _scale(_monomial_bounds(mono), coefficient)
+        low = None if low is None or term_low is None else low + term_low
+        high = None if high is None or term_high is None else high + term_high
+    return low, high
+
+
+def _relaxed(dim: DimExpr, direction: int) -> Dim | None:
+    """A bound of ``dim`` without its floor divisions, by ``x - c < c * (x // c) <= x``.
+
+    Args:
+        dim: The expression.
+        direction: -1 for a lower bound, 1 for an upper one.
+
+    Returns:
+        None when there is no floor division to replace.
+    """
+    bound: Dim = dim
+    for mono, coefficient in dim.terms:
+        atom = mono[0] if len(mono) == 1 else None
+        if not isinstance(atom, Opaque) or atom.kind != "floordiv":
+            continue
+        x, c = atom.args
+        if isinstance(c, DimExpr) or c <= 0 or coefficient % c:
+            continue
+        factor = coefficient // c
+        slack = 0 if (factor > 0) == (direction > 0) else c - 1
+        replaced = mul(add(x, -slack), factor)
+        bound = add(add(bound, mul(of_atom(atom), -coefficient)), replaced)
+    return None if bound is dim else bound
 
 
 def is_nonnegative(dim: Dim) -> bool:

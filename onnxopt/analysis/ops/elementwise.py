@@ -10,7 +10,6 @@ from onnxopt.analysis.context import Context, infers
 from onnxopt.analysis.dims import (
     Dim,
     equal,
-    is_nonnegative,
     less,
     maximum,
     minimum,
@@ -114,13 +113,7 @@ def infer_neg(context: Context) -> None:
 def infer_abs(context: Context) -> None:
     """``|x|``."""
     same_as_input(context)
-    map_content(context, _absolute, 1)
-
-
-def _absolute(a: Dim) -> Dim | None:
-    if isinstance(a, int):
-        return abs(a)
-    return a if is_nonnegative(a) else None
+    map_content(context, lambda a: maximum(a, -a), 1)
 
 
 @infers("Dropout")
