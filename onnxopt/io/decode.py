@@ -205,6 +205,8 @@ class _GraphDecoder:
 
     def _define(self, value: ir.Value, what: str) -> ir.Value:
         name = value.name or ""
+        if isinstance(name, bytes):
+            raise self.model.nodes.not_text(name)
         if not name or name in self.ready:
             cause = f"is named '{name}' like another value" if name else "has no name"
             raise ModelError(f"{self.where}: {what} {cause}; the model is damaged")

@@ -132,6 +132,7 @@ class NodeDecoder:
                 if name in pending or name in ready:
                     raise ModelError(self._twice(proto, name))
                 if name:
+                    self._check_text(name)
                     pending[name] = values(name)
         nodes = []
         for proto in protos:
@@ -144,6 +145,16 @@ class NodeDecoder:
             if cycle:
                 raise ModelError(f"{self.where}: {cycle_message(cycle)}")
         return nodes
+
+    def _check_text(self, *texts: object) -> None:
+        """Refuse text that is not UTF-8: protobuf hands it out as bytes, and does not take it back."""
+        for text in texts:
+            if type(text) is bytes:
+                raise self.not_text(text)
+
+    def not_text(self, name: object) -> ModelError:
+        """Make an error about a name that is not UTF-8."""
+        return ModelError(f"{self.where}: the name {name!r} is not UTF-8; export the model again")
 
     def _twice(self, proto: onnx.NodeProto, name: str) -> str:
         return (
@@ -161,7 +172,8 @@ class NodeDecoder:
             inputs.append(value)
         pending = scope.pending
         outputs = [pending[name] if name else ir.Value(name="") for name in proto.output]
-        op_type, domain = proto.op_type, proto.domain
+        op_type, domain, label, doc = proto.op_type, proto.domain, proto.name, proto.doc_string
+        self._check_text(op_type, domain, label, doc)
         if not op_type:
             raise ModelError(
                 f"{self.where}: {describe(proto)} has no op_type; the model is damaged"
@@ -175,8 +187,8 @@ class NodeDecoder:
             self._attributes(proto, scopes) if proto.attribute else (),
             overload=proto.overload,
             outputs=outputs,
-            name=proto.name,
-            doc_string=proto.doc_string or None,
+            name=label,
+            doc_string=doc or None,
             metadata_props=props(proto.metadata_props),
             device_configurations=self._devices(proto, scopes)
             if proto.device_configurations

@@ -166,21 +166,25 @@ class Staging:
         self._staged.append((path, target))
 
     def commit(self) -> None:
-        """Rename the files to their targets, the last one last.
+        """Rename the files to their targets.
 
-        With several files, the last target steps aside first: should the process be killed between
-        two renames, it is missing rather than combined with data of another run. If a rename fails,
-        it is put back.
+        A single file replaces its target in one step. With several, the earlier files step aside
+        first, the last one before the others: should the process be killed in between, the model is
+        missing rather than combined with data of another run. If a rename fails, all are put back.
         """
-        last = self._staged[-1][1]
-        aside = None
-        if len(self._staged) > 1 and os.path.lexists(last):
-            aside = self._name(last)
-            os.rename(last, aside)
+        if len(self._staged) == 1:
+            os.replace(*self._staged[0])
+            return
+        aside: list[tuple[str, str]] = []
         try:
+            for _, target in reversed(self._staged):
+                if os.path.lexists(target):
+                    aside.append((self._name(target), target))
+                    os.rename(target, aside[-1][0])
             for path, target in self._staged:
                 os.replace(path, target)
         except BaseException:
-            if aside is not None:
-                os.replace(aside, last)
+            for path, target in reversed(aside):
+                with suppress(FileNotFoundError):
+                    os.replace(path, target)
             raise

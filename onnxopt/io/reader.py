@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import onnx
 import onnx_ir as ir
@@ -143,16 +144,20 @@ def _refuse_unknown_fields(proto: onnx.ModelProto, where: str) -> None:
     known.DiscardUnknownFields()
     if known.ByteSize() == proto.ByteSize():
         return
-    kind, number = _find_unknown(proto) or ("message", 0)
+    descriptor, number = _find_unknown(proto) or (proto.DESCRIPTOR, 0)
+    if number in descriptor.fields_by_number:
+        raise ModelError(
+            f"{where}: the model is damaged: field {number} of a {descriptor.name} has a wrong type"
+        )
     raise ModelError(
-        f"{where}: it has the field {number} in a {kind}, which onnx {onnx.__version__} does not know "
-        "and would lose; update the onnx package"
+        f"{where}: it has the field {number} in a {descriptor.name}, which onnx {onnx.__version__} does "
+        "not know and would lose; update the onnx package"
     )
 
 
-def _find_unknown(message: Message) -> tuple[str, int] | None:
+def _find_unknown(message: Message) -> tuple[Any, int] | None:
     for unknown in UnknownFieldSet(message):
-        return message.DESCRIPTOR.name, unknown.field_number
+        return message.DESCRIPTOR, unknown.field_number
     for field, value in message.ListFields():
         if field.message_type is None:
             continue

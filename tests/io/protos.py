@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import Message
+from google.protobuf.message import Message  # type: ignore[import-untyped]
 from onnx import TensorProto, helper, numpy_helper
 
 # Tensors over this size are stored by reference on loading.
@@ -133,7 +133,7 @@ def _tensor_with_everything() -> TensorProto:
 def _typed_tensors() -> list[TensorProto]:
     """One tensor in each typed field, and one with a segment."""
     protos = []
-    for dtype, values in (
+    cases: list[tuple[int, Any]] = [
         (TensorProto.FLOAT, [1.5, -2.0, 3e30]),
         (TensorProto.DOUBLE, [1.5, -2.0, 3e300]),
         (TensorProto.INT32, [1, -2, 3]),
@@ -142,7 +142,8 @@ def _typed_tensors() -> list[TensorProto]:
         (TensorProto.STRING, [b"a", b"", "ä".encode()]),
         (TensorProto.FLOAT16, [1.5, -2.0, 3.0]),
         (TensorProto.COMPLEX64, [1 + 2j, -2j, 3.0]),
-    ):
+    ]
+    for dtype, values in cases:
         name = f"typed_{TensorProto.DataType.Name(dtype).lower()}"
         protos.append(helper.make_tensor(name, dtype, [3], values))
     piece = helper.make_tensor("piece", TensorProto.FLOAT, [3], [1.0, 2.0, 3.0])
@@ -187,7 +188,9 @@ def _branch(name: str) -> onnx.GraphProto:
     graph = helper.make_graph(
         [
             helper.make_node("Add", ["e", f"bias_{name}"], [f"s_{name}"], f"add_{name}"),
-            helper.make_node("Custom", [f"s_{name}", f"few_{name}"], [f"t_{name}"], domain="com.example"),
+            helper.make_node(
+                "Custom", [f"s_{name}", f"few_{name}"], [f"t_{name}"], domain="com.example"
+            ),
         ],
         name,
         [],
@@ -299,10 +302,15 @@ def _normalise(message: Message) -> None:
         if field.name == "type" and field.message_type is not None and not value.ListFields():
             message.ClearField("type")
             continue
-        # An explicit default says the same as nothing.
-        if not field.is_repeated and field.message_type is None and value == field.default_value:
-            if field.containing_oneof is None and field.name not in ("type", "elem_type"):
-                message.ClearField(field.name)
+        if _is_explicit_default(field, value):
+            message.ClearField(field.name)
+
+
+def _is_explicit_default(field: Any, value: Any) -> bool:
+    """Whether a field is set to what it would be anyway; types and members of a oneof still count."""
+    if field.is_repeated or field.message_type is not None or field.containing_oneof is not None:
+        return False
+    return bool(value == field.default_value and field.name not in ("type", "elem_type"))
 
 
 def _as_raw(proto: TensorProto) -> None:

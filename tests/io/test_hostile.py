@@ -7,6 +7,7 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
@@ -47,7 +48,9 @@ def loads_or_refuses(data: bytes, path: Path) -> None:
     try:
         io.save(io.load(path), path.with_suffix(".out"))
     except ModelError as error:
-        assert "\n" not in str(error)
+        lines = str(error).count("\n") + 1
+        if lines > 1:
+            raise AssertionError(f"{lines} lines: {error}") from error
 
 
 def test_every_truncation_of_a_small_model_loads_or_is_refused(tmp_path: Path) -> None:
@@ -130,7 +133,7 @@ Change = Callable[[onnx.ModelProto], object]
 
 
 def _weight(model: onnx.ModelProto) -> TensorProto:
-    return model.graph.initializer[0]
+    return cast(TensorProto, model.graph.initializer[0])
 
 
 def _set_dims(*dims: int) -> Change:
@@ -264,10 +267,10 @@ def test_checks_of_a_model_in_memory() -> None:
     first, custom = model.graph[0], model.graph[1]
     model.graph.remove(custom)
     model.graph.insert_before(first, custom)
-    with pytest.raises(ModelError, match="'custom' .* comes before node 'first'"):
+    with pytest.raises(ModelError, match=r"'custom' .* comes before node 'first'"):
         io.check_structure(model)
     first.replace_input_with(0, custom.outputs[0])
-    with pytest.raises(ModelError, match="cycle: node '(custom|first)'"):
+    with pytest.raises(ModelError, match=r"cycle: node '(custom|first)'"):
         io.check_structure(model)
 
 
@@ -282,7 +285,7 @@ def test_checks_of_names_and_opsets_in_memory() -> None:
         io.check_structure(model, "m.onnx")
     model = io.from_proto(small_model())
     model.graph.initializers.pop("w")
-    with pytest.raises(ModelError, match="'mul' .* reads 'w'"):
+    with pytest.raises(ModelError, match=r"'mul' .* reads 'w'"):
         io.check_structure(model)
 
 
@@ -310,3 +313,11 @@ def test_a_tensor_inside_a_node_is_named_by_its_node(tmp_path: Path) -> None:
     value.dims[:] = [4]
     model.graph.node.append(helper.make_node("Constant", [], ["c"], "konst", value=value))
     assert "node 'konst' (Constant)" in refusal(model.SerializeToString(), tmp_path)
+
+
+@pytest.mark.parametrize("part", ["node", "operator", "value"])
+def test_names_that_are_not_utf8_are_refused(part: str, tmp_path: Path) -> None:
+    text = {"node": b"mul", "operator": b"MatMul", "value": b"h"}[part]
+    data = small_model().SerializeToString()
+    assert text in data
+    assert "not UTF-8" in refusal(data.replace(text, b"\xff" * len(text)), tmp_path)

@@ -24,7 +24,7 @@ def saved(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
     source, target = folder / "in.onnx", folder / "out.onnx"
     source.write_bytes(model.SerializeToString())
     io.save(io.load(source), target)
-    return onnx.ModelProto.FromString(target.read_bytes())
+    return onnx.load_from_string(target.read_bytes())
 
 
 def assert_same(a: onnx.ModelProto, b: onnx.ModelProto) -> None:
@@ -78,7 +78,9 @@ def test_operator_models_survive() -> None:
     cases = node_cases()
     assert len(cases) > 1000
     for case in cases.values():
-        assert_same(case.model, io.to_proto(io.from_proto(case.model)))
+        model = case.model
+        assert model is not None
+        assert_same(model, io.to_proto(io.from_proto(model)))
 
 
 @pytest.mark.skipif(not _SHARED, reason="no shared models here")
@@ -185,8 +187,17 @@ def test_the_default_domain_has_one_spelling(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "dtype",
-    [TensorProto.INT4, TensorProto.UINT4, TensorProto.INT2, TensorProto.UINT2, TensorProto.FLOAT4E2M1]
-    + [TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E5M2, TensorProto.BOOL],
+    [
+        TensorProto.INT4,
+        TensorProto.UINT4,
+        TensorProto.INT2,
+        TensorProto.UINT2,
+        TensorProto.FLOAT4E2M1,
+        TensorProto.BFLOAT16,
+        TensorProto.FLOAT8E4M3FN,
+        TensorProto.FLOAT8E5M2,
+        TensorProto.BOOL,
+    ],
     ids=TensorProto.DataType.Name,
 )
 @pytest.mark.parametrize("size", [5, 4099])
