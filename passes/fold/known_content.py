@@ -37,7 +37,4 @@ def fold_known_content(m: Match, build: Builder) -> ir.Value | Skip:
     if len(numbers) != len(items):
         return Skip("the result depends on dynamic dims")
     shape = (len(numbers),) if isinstance(content, tuple) else ()
-    limits = None if dtype == ir.DataType.BOOL else np.iinfo(dtype.numpy())
-    if limits is not None and not all(limits.min <= n <= limits.max for n in numbers):
-        return Skip("the result overflows its type")
     return build.const("folded", np.array(numbers, dtype=dtype.numpy()).reshape(shape))
