@@ -47,6 +47,7 @@ class Job:
         budget_s: seconds after which no further *generated* sample is begun.
         timeout_s: seconds after which the parent gives up on a phase.
         threads: intra-op threads; None for all cores.
+        cache: folder that remembers what the reference returned; None for none.
     """
 
     reference: str
@@ -67,6 +68,7 @@ class Job:
     budget_s: float = 10.0
     timeout_s: float = 600.0
     threads: int | None = None
+    cache: str | None = None
 
     @property
     def input_specs(self) -> list[InputSpec]:

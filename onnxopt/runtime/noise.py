@@ -7,14 +7,17 @@ with inputs perturbed by a few units in the last place. The candidate may be no 
 factor times that: locally (around each element) and in root mean square. A wrong rewrite is orders
 of magnitude above that floor.
 
-For integers the number of differing elements counts. Wide ones are taken for indices, where the amount
-of a difference means nothing; for 8-bit codes, or where many differ, the amount must fit as well.
+For integers, booleans and strings the number of differing elements counts, and the rate is pooled over all
+samples, because one sample may have few elements. Wide integers are taken for indices, where the
+amount of a difference means nothing; for 8-bit codes, or where many differ, the amount must fit too.
 A wrong shape is excused only when the original's own shape changes too (a data-dependent count).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,15 +42,29 @@ _PERTURBATION = {
 }
 
 
+@dataclass
+class Pool:
+    """How often an element of one output flipped, over all samples and disturbed runs."""
+
+    flips: int = 0
+    trials: int = 0
+
+    def expected(self, elements: int) -> int:
+        """Flips to expect among so many elements, rounded up; 0 when none was ever seen."""
+        return math.ceil(self.flips / self.trials * elements) if self.trials else 0
+
+
 class NoiseFloor:
     """The noise of one output (leaf) on one sample, over several disturbed runs.
 
     Args:
         reference: what the undisturbed original returned.
+        pool: shared by the floors of the same output on all samples.
     """
 
-    def __init__(self, reference: np.ndarray) -> None:
+    def __init__(self, reference: np.ndarray, pool: Pool | None = None) -> None:
         self._reference = reference
+        self._pool = pool or Pool()
         self._peak: np.ndarray | None = None
         self.worst = Figures()
         self.reshaped = False
@@ -61,6 +78,8 @@ class NoiseFloor:
             self.reshaped = True
             return
         f, worst = diff.figures, self.worst
+        self._pool.flips += f.outside
+        self._pool.trials += diff.elements
         worst.rms = max(worst.rms, f.rms)
         worst.max_abs = max(worst.max_abs, f.max_abs)
         worst.special = max(worst.special, f.special)
@@ -94,7 +113,7 @@ class NoiseFloor:
         return not figures.outside and diff.figures.rms <= factor * self.worst.rms
 
     def _excuses_exact_type(self, diff: OutputDiff, factor: float) -> bool:
-        flips = self.worst.outside
+        flips = max(self.worst.outside, self._pool.expected(diff.elements))
         if diff.figures.outside > factor * flips:
             return False
         few = flips <= max(1.0, _RARE * diff.elements)

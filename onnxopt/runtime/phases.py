@@ -1,4 +1,4 @@
-"""The three phases of a validation: reference, candidate, and where needed the noise floor.
+"""The first two phases of a validation: the reference, then the candidate (`disturb` is the third).
 
 Each opens its sessions one after the other and lets go of them before the next begins.
 """
@@ -13,21 +13,12 @@ from typing import Any
 from onnxopt.runtime.backends import Backend, Runnable
 from onnxopt.runtime.compare import OutputDiff, compare_outputs, leaves
 from onnxopt.runtime.job import Job
-from onnxopt.runtime.noise import NoiseFloor, perturb
+from onnxopt.runtime.noise import NoiseFloor
 from onnxopt.runtime.providers import CPU
-from onnxopt.runtime.sessions import Level, one_line
+from onnxopt.runtime.sessions import one_line
 from onnxopt.runtime.source import Sample, Source, shapes_of
 
 Progress = Callable[[str, int], None]
-_HOPELESS = 1000.0
-
-# How the original is disturbed: optimisation level, and how many perturbed inputs (0: as they are).
-_DISTURBANCES: tuple[tuple[Level, int], ...] = (
-    ("default", 0),
-    ("disabled", 3),
-    ("extended", 0),
-    ("basic", 0),
-)
 _MIN_SAMPLES = 2
 
 
@@ -203,63 +194,3 @@ def _judge(job: Job, run: Run, outputs: dict[str, Any], unstable: set[str]) -> N
     if suspects:
         flat = leaves(outputs)
         run.suspects = {name: flat.get(name) for name in suspects}
-
-
-def measure_noise(
-    job: Job, backend: Backend, source: Source, reference: Reference, progress: Progress
-) -> None:
-    """Measure the original's own noise on the samples where the candidate is suspect.
-
-    One way of disturbing it after the other, only while something is left that may be excused.
-    """
-    if job.rtol is not None or job.atol is not None:
-        return  # the user's own tolerance is the last word
-    for run in reference.runs:
-        flat = leaves(run.outputs)
-        run.floors = {d.name: NoiseFloor(flat[d.name]) for d in run.diffs if _measurable(d)}
-    for level, perturbations in _DISTURBANCES:
-        suspect = [run for run in reference.runs if not _excused(run, job.exact)]
-        if not suspect or any(_is_hopeless(run) for run in suspect):
-            return
-        progress("noise-load", 0)
-        model = backend.open(job.reference, level=level, seed=1)
-        for number, run in enumerate(suspect):
-            progress("noise-run", number)
-            _disturb(run, model, source.feed(run.sample), perturbations)
-        del model
-
-
-def _excused(run: Run, exact: bool) -> bool:
-    """Nothing is left to measure: every suspect output is excused, or none can be."""
-    wanting = [d for d in run.diffs if d.name in run.floors]
-    return all(
-        run.floors[d.name].excuses(d, run.suspects.get(d.name), exact=exact) for d in wanting
-    )
-
-
-def _is_hopeless(run: Run) -> bool:
-    """Some output is so far above its noise that no further disturbance can excuse it."""
-    return any(
-        0 < _HOPELESS * run.floors[d.name].worst.rms < d.figures.rms
-        for d in run.diffs
-        if d.name in run.floors
-    )
-
-
-def _measurable(diff: OutputDiff) -> bool:
-    return not diff.ok and (not diff.problem or diff.problem.startswith("shape "))
-
-
-def _disturb(run: Run, model: Runnable, feed: dict[str, Any], perturbations: int) -> None:
-    """Run on the feed itself, or on so many perturbed versions of it."""
-    feeds = [perturb(feed, seed) for seed in range(perturbations)] if perturbations else [feed]
-    for disturbed in feeds:
-        if disturbed is None:  # no floating-point input
-            return
-        try:
-            flat = leaves(model.run(disturbed))
-        except Exception:  # a disturbed run that fails says nothing about the candidate
-            continue
-        for name, floor in run.floors.items():
-            if flat.get(name) is not None:
-                floor.add(flat[name])

@@ -43,6 +43,7 @@ def validate(
     seed: int = 0,
     budget_s: float = 10.0,
     threads: int | None = None,
+    cache: Path_ | None = None,
     on_progress: Progress | None = None,
 ) -> Validation:
     """Run a candidate against its reference and compare every output.
@@ -63,6 +64,8 @@ def validate(
         seed: seed of generated samples.
         budget_s: seconds after which no further generated sample is begun (two are always run).
         threads: intra-op threads; None for all cores.
+        cache: a folder (the caller's, to delete) that remembers what the reference returned, for
+            validating several candidates against one reference on the same inputs.
         on_progress: called with provider, stage and sample number.
 
     Returns:
@@ -87,6 +90,7 @@ def validate(
         budget_s=budget_s,
         timeout_s=timeout_s,
         threads=threads,
+        cache=None if cache is None else _absolute(cache),
     )
     request = _prepare(job, feeds, model, on_progress)
     results = [run_on(request, name) for name in names]

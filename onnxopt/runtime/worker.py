@@ -17,17 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from onnxopt.errors import OnnxoptError
+from onnxopt.runtime import cache
 from onnxopt.runtime.backends import Backend
+from onnxopt.runtime.disturb import measure_noise
 from onnxopt.runtime.job import PROGRESS, RESULT, Job
 from onnxopt.runtime.phases import (
     PhaseError,
+    Progress,
     Reference,
-    measure_noise,
     run_candidate,
     run_reference,
 )
 from onnxopt.runtime.sessions import one_line
-from onnxopt.runtime.source import make_source
+from onnxopt.runtime.source import Source, make_source
 from onnxopt.runtime.validation import ProviderResult
 from onnxopt.runtime.verdict import conclude
 
@@ -47,7 +49,7 @@ def execute(job: Job, folder: Path) -> ProviderResult:
     progress = _Progress(folder / PROGRESS)
     reference = Reference()
     try:
-        reference = run_reference(job, backend, source, progress)
+        reference = _reference(job, folder, backend, source, progress)
     except PhaseError as error:
         return _ended(job, backend, reference, "not-validated", str(error))
     try:
@@ -66,6 +68,20 @@ def execute(job: Job, folder: Path) -> ProviderResult:
         result = conclude(job, reference)
         result.versions = backend.versions()
     return result
+
+
+def _reference(
+    job: Job, folder: Path, backend: Backend, source: Source, progress: Progress
+) -> Reference:
+    """What the reference returned: remembered from an earlier validation, or by running it."""
+    if job.cache is None:
+        return run_reference(job, backend, source, progress)
+    store = cache.Store(Path(job.cache), job, folder)
+    known = store.load()
+    if known is None:
+        known = run_reference(job, backend, source, progress)
+        store.save(known)
+    return known
 
 
 def _ended(

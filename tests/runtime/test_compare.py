@@ -11,7 +11,7 @@ import pytest
 
 from onnxopt.runtime.compare import OutputDiff, compare_outputs
 from onnxopt.runtime.metrics import Tolerance, local_peak, measure
-from onnxopt.runtime.noise import NoiseFloor, perturb
+from onnxopt.runtime.noise import NoiseFloor, Pool, perturb
 
 
 def _one(reference: Any, candidate: Any, **options: Any) -> OutputDiff:
@@ -223,6 +223,17 @@ def test_argmax_ties_are_excused_in_number_not_amount(rng: np.random.Generator) 
     assert _excused(reference, few, flipped)
     assert not _excused(reference, many, flipped)
     assert not _excused(reference, few, reference.copy())
+
+
+def test_the_rate_of_flips_is_pooled_over_samples() -> None:
+    pool, one, other = Pool(), np.array([5]), np.array([7])
+    first, second = NoiseFloor(one, pool), NoiseFloor(other, pool)
+    first.add(one)
+    second.add(other)
+    diff = _one(one, np.array([9]))
+    assert not first.excuses(diff, np.array([9]), exact=False)
+    second.add(np.array([8]))
+    assert first.excuses(diff, np.array([9]), exact=False)
 
 
 def test_quantised_codes_must_not_drift(rng: np.random.Generator) -> None:

@@ -504,3 +504,46 @@ def test_compare_remarks_on_dim_names(write: Writer, weights: dict[str, np.ndarr
     result = compare(write(LINEAR, weights), write(renamed, weights))
     assert result.passed
     assert any("dim M on axis 0, had N" in note for note in result.notes)
+
+
+# Several candidates against one reference
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_the_reference_runs_once_for_several_candidates(
+    write: Writer,
+    weights: dict[str, np.ndarray],
+    tmp_path: Path,
+    rng: np.random.Generator,
+    given: bool,
+) -> None:
+    feeds = [{"x": rng.standard_normal((3, 8)).astype(np.float32)}] if given else None
+    reference, wrong = write(LINEAR, weights), {**weights, "b": weights["b"] + np.float32(1)}
+
+    def check(candidate: Path, **options: Any) -> tuple[Validation, set[str]]:
+        stages: list[str] = []
+        result = validate(
+            reference,
+            candidate,
+            cache=tmp_path / "cache",
+            on_progress=lambda *step: stages.append(step[1]),
+            **options,
+        )
+        return result, set(stages)
+
+    first, stages = check(write(LINEAR, weights), feeds=feeds)
+    assert first.passed
+    assert "reference-run" in stages
+    second, stages = check(write(LINEAR, wrong), feeds=feeds)
+    assert second.status == "failed"
+    assert "reference-run" not in stages
+    assert [s.label for s in second.samples] == [s.label for s in first.samples]
+    third, stages = check(write(LINEAR, weights), feeds=feeds)
+    assert third.passed
+    assert "reference-run" not in stages
+    _, stages = check(write(LINEAR, weights), feeds=[{"x": np.ones((1, 8), np.float32)}])
+    assert "reference-run" in stages
+    onnx.save(onnx.load(write(LINEAR, wrong)), reference)
+    changed, stages = check(write(LINEAR, wrong), feeds=feeds)
+    assert changed.passed
+    assert "reference-run" in stages
