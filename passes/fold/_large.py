@@ -13,7 +13,7 @@ from onnxopt.rewrite.uses import use_count
 
 from ._deferred import deferred, later
 from ._region import Region
-from ._steps import Step
+from ._steps import MOVES_NOTHING, Step
 
 _EAGER = 1 << 20
 _DEFERRED = 1 << 16
@@ -98,6 +98,8 @@ class LargeResults:
         dtypes = [None if v is None else self._facts.dtype(v) for v in node.inputs]
         if any(d is None for d, v in zip(dtypes, node.inputs, strict=True) if v is not None):
             return None
+        if node.op_type in MOVES_NOTHING and not self._keeps_size(node):
+            return None
         steps: dict[ir.Value, Step] = {}
         for index, value in enumerate(node.outputs):
             if not (use_count(value) or value.is_graph_output()):
@@ -110,6 +112,13 @@ class LargeResults:
                 return None
             steps[value] = step
         return steps
+
+    def _keeps_size(self, node: ir.Node) -> bool:
+        """Whether a reshape is valid; one that is not fails when the model runs, not when it is written."""
+        source = node.inputs[0]
+        return source is not None and nbytes(self._facts, source) == nbytes(
+            self._facts, node.outputs[0]
+        )
 
     def _result(self, value: ir.Value) -> tuple[ir.DataType, tuple[int, ...]] | None:
         dtype, dims = self._facts.dtype(value), self._facts.static_shape(value)

@@ -16,6 +16,9 @@ import onnx_ir as ir
 Array = np.ndarray[Any, Any]
 Step = Callable[[Sequence[Array | None]], Array]
 
+MOVES_NOTHING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+"""Operators that keep all elements in their order, so that the output's dims say it all."""
+
 _IEEE = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE})
 _ARITHMETIC: dict[str, Callable[[Array, Array], Array]] = {
     "Add": np.add,
@@ -39,8 +42,7 @@ def step_for(
     kind = node.op_type
     if node.domain != "" or len(node.outputs) != 1:
         return None
-    if kind in ("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"):
-        # None of them moves an element; the output's dims say it all.
+    if kind in MOVES_NOTHING:
         return lambda inputs: _first(inputs).reshape(dims)
     if kind == "Transpose":
         attr = node.attributes.get("perm")

@@ -142,7 +142,11 @@ class _Round:
         step = step_for(node, [None if t is None else t.dtype for t in inputs], dims, version)
         if step is None:
             return False
-        array = step([None if t is None else t.numpy() for t in inputs])
+        try:
+            array = step([None if t is None else t.numpy() for t in inputs])
+        except (ValueError, TypeError, IndexError):
+            # The node is invalid as it stands, and fails when the model runs.
+            return False
         self._tensors[value] = _stored(array, dtype)
         return True
 
