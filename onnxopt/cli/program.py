@@ -41,8 +41,10 @@ class Program(click.Group):
         """Runs a command; gives the exit status of whatever it raises."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except BrokenPipeError:
+            return _nobody_reads()
         except Exception as error:
             debug = ctx.meta.get(DEBUG, False)
             if debug:
@@ -75,10 +77,14 @@ class Program(click.Group):
         except (click.Abort, KeyboardInterrupt):
             status = _fail("interrupted", INTERRUPTED)
         except BrokenPipeError:
-            # Whoever read the output has seen enough; the interpreter must not complain at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            status = PIPE_CLOSED
+            status = _nobody_reads()
         sys.exit(status)
+
+
+def _nobody_reads() -> int:
+    """Whoever read the output has seen enough; the interpreter must not complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE_CLOSED
 
 
 def _never_fail_on_encoding() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.text import Text
+
 from . import validation
 from .text import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ..compiler.bisecting import Culprit
 
 
@@ -18,8 +19,6 @@ def render(out: Console, model: str, culprit: Culprit | None) -> None:
     if culprit is None:
         out.print(f"{printable(model)}: no rewrite changes the result", style="green")
         return
-    from rich.text import Text
-
     line = Text(f"{printable(model)}: ")
     line.append(culprit.rule, style="bold red")
     line.append(f" at {printable(culprit.where)} changes the result")

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
 
 _PLAIN_WIDTH = 100
 
@@ -27,12 +26,16 @@ def err() -> Console:
     return _console(error=True)
 
 
-def _console(*, error: bool) -> Console:
-    from rich.console import Console
+class _Stream(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the program what to do when nobody reads any more."""
+        raise BrokenPipeError
 
+
+def _console(*, error: bool) -> Console:
     terminal = (sys.stderr if error else sys.stdout).isatty()
     wide = terminal or "COLUMNS" in os.environ
-    return Console(
+    return _Stream(
         stderr=error,
         force_terminal=terminal,
         width=None if wide else _PLAIN_WIDTH,
@@ -48,9 +51,6 @@ def table(*headings: str, title: str | None = None) -> Table:
 
     Headings that begin with ``<`` are left-aligned.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     grid = Table(
         box=SIMPLE_HEAD,
         title=title,

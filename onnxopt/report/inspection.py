@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.table import Table
+
 from .console import table
 from .text import count, printable, scaled, size
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ..analysis.summary import Port, Summary
 
 _OPS = 15
@@ -28,7 +29,6 @@ def render(out: Console, model: str, summary: Summary) -> None:
 
 
 def _facts(out: Console, model: str, summary: Summary) -> None:
-    from rich.table import Table
 
     out.print(printable(model), style="bold")
     grid = Table.grid(padding=(0, 2))

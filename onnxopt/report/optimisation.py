@@ -6,14 +6,16 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
 from ..errors import ModelError
 from . import validation
 from .console import table
 from .text import change, count, one_line, printable, seconds, size
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ..compiler.result import Census, Result
     from ..rewrite.stats import Stats
 
@@ -36,7 +38,6 @@ def render(out: Console, model: str, result: Result) -> None:
 
 
 def _heading(out: Console, model: str, result: Result) -> None:
-    from rich.text import Text
 
     line = Text(printable(model), style="bold")
     if result.output is not None:
@@ -49,7 +50,6 @@ def _heading(out: Console, model: str, result: Result) -> None:
 
 
 def _before_after(before: Census, after: Census) -> object:
-    from rich.padding import Padding
 
     grid = table("", "before", "after", "change")
     grid.add_row(
@@ -78,8 +78,6 @@ def _changed_ops(before: Census, after: Census) -> list[str]:
 
 
 def _rewrites(out: Console, result: Result) -> None:
-    from rich.padding import Padding
-    from rich.text import Text
 
     made = _made(result)
     if not made:

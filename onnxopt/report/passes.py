@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
 
 from .catalog import Entry
 from .console import table
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 _EXACT = {True: "exact", False: "rounds", None: ""}
 
@@ -31,7 +31,6 @@ def render_all(out: Console, entries: Sequence[Entry]) -> None:
 
 
 def _section(out: Console, title: str, entries: Sequence[Entry]) -> None:
-    from rich.table import Table
 
     if not entries:
         return
@@ -48,7 +47,6 @@ def _section(out: Console, title: str, entries: Sequence[Entry]) -> None:
 
 def render_one(out: Console, entry: Entry) -> None:
     """Prints all there is to know about an entry."""
-    from rich.padding import Padding
 
     kind = {"group": "group of rules", "rule": f"rule of {entry.group}"}.get(entry.kind, entry.kind)
     exactness = {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
 from .console import table
 from .text import error, one_line, printable, seconds
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ..runtime.validation import OutputResult, ProviderResult, Validation
 
 _STYLES = {"passed": "green", "failed": "bold red", "not-validated": "yellow"}
@@ -19,8 +21,6 @@ _ROWS = 12
 
 def render(out: Console, validation: Validation, title: str = "Validation") -> None:
     """Prints the verdict, and the figures of every output on every provider."""
-    from rich.padding import Padding
-    from rich.text import Text
 
     line = Text(f"{title}  ", style="bold")
     line.append(validation.status.replace("-", " "), style=_STYLES[validation.status])
@@ -47,7 +47,6 @@ def _circumstances(validation: Validation) -> str:
 
 
 def _provider(out: Console, provider: ProviderResult) -> None:
-    from rich.padding import Padding
 
     name = provider.provider.removesuffix("ExecutionProvider")
     where = name if provider.backend == "onnxruntime" else f"{name}, {provider.backend}"
