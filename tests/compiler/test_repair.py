@@ -41,7 +41,9 @@ def test_wrong_too(m: Match, build: Builder) -> ir.Value:
 def rules(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     found = registry()
     for one in (test_merge, test_wrong, test_wrong_too):
-        renamed = Rule(one.name, one.patterns, one.function, one.exact, one.summary, one.doc, "tests")
+        renamed = Rule(
+            one.name, one.patterns, one.function, one.exact, one.summary, one.doc, "tests"
+        )
         monkeypatch.setitem(found.rules, one.name, renamed)
     yield found
 

@@ -40,7 +40,9 @@ def file_cases() -> dict[str, TestCase]:
 def samples_of(case: TestCase) -> Samples:
     """Returns a case's inputs and expected outputs, a pair a sample."""
     if case.data_sets is not None:
-        return [([_array(i) for i in ins], [_array(o) for o in outs]) for ins, outs in case.data_sets]
+        return [
+            ([_array(i) for i in ins], [_array(o) for o in outs]) for ins, outs in case.data_sets
+        ]
     folder = os.path.join(case.model_dir, "test_data_set_0")
     model = onnx.load(os.path.join(case.model_dir, "model.onnx"))
     return [

@@ -12,7 +12,14 @@ import onnxopt
 from .forms import FORMS, file_cases, in_form, model_of, node_cases, samples_of
 from .running import CannotRun, assert_same, run_both
 
-RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+RANDOM = {
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "Bernoulli",
+    "Multinomial",
+}
 
 
 def test_no_case_is_missing() -> None:

@@ -119,4 +119,14 @@ def test_lower_levels(level: int, tmp_path: Path) -> None:
     assert result.validation is not None
     assert result.validation.status == "passed"
     if level == 0:
-        assert onnx.load(out).graph == onnx.load(source).graph
+        assert contents(out) == contents(source)
+
+
+def contents(path: Path) -> object:
+    """Returns what a model says, however its weights and empty fields are spelt."""
+    graph = onnx.load(path).graph
+    nodes = [
+        (n.op_type, n.name, list(n.input), list(n.output), list(n.attribute)) for n in graph.node
+    ]
+    weights = {i.name: onnx.numpy_helper.to_array(i).tobytes() for i in graph.initializer}
+    return nodes, weights, list(graph.input), list(graph.output)
