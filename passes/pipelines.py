@@ -7,10 +7,12 @@ _CLEAN = "remove-dead-nodes, prune-initializers, deduplicate-initializers"
 # Equal dims are shared before anything is made constant, so that later passes see one chain, not many.
 _FOLD = "share-shape-arithmetic, fold-constants, fold, inline-branches, unroll-loops"
 _TIDY = "eliminate-common-subexpressions, remove-dead-nodes"
+# What fusing patterns would no longer know.
+_LATE = "merge-parallel-slices"
 
 PIPELINES = {
     "O0": "",
-    "O1": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify{{exact-only=true}}, {_TIDY})*, {_CLEAN}",
-    "O2": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify, fuse, {_TIDY})*, {_CLEAN}",
+    "O1": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify{{exact-only=true}}, {_TIDY})*, {_LATE}, {_CLEAN}",
+    "O2": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify, fuse, {_TIDY})*, {_LATE}, {_CLEAN}",
     "O3": "O2",
 }
