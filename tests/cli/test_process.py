@@ -80,7 +80,12 @@ def test_optimising_without_validation_does_not_import_the_runtime_or_torch(
 def test_missing_runtime(folder: Path, good: Path, tmp_path: Path) -> None:
     env = shadow(tmp_path, "onnxruntime")
     before = snapshot(folder)
-    for args in (["optimize", good, "-o", "out.onnx"], ["compare", good, good], ["bisect", good]):
+    commands: list[list[str | Path]] = [
+        ["optimize", good, "-o", "out.onnx"],
+        ["compare", good, good],
+        ["bisect", good],
+    ]
+    for args in commands:
         done = onnxopt(*args, env=env)
         assert done.returncode == 4, done.stderr
         assert len(done.stderr.splitlines()) == 1
