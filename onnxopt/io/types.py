@@ -20,7 +20,7 @@ class TypeDecoder:
     """
 
     def __init__(self) -> None:
-        self._shapes: dict[bytes, ir.Shape] = {}
+        self._tensors: dict[bytes, tuple[ir.DataType, str | None, ir.Shape | None]] = {}
         self._symbols: dict[str, ir.SymbolicDim] = {}
 
     def decode(self, proto: onnx.TypeProto) -> tuple[ir.TypeProtocol | None, ir.Shape | None]:
@@ -35,9 +35,17 @@ class TypeDecoder:
         Raises:
             ValueError: If the element type is not one of ONNX's.
         """
+        key = proto.SerializeToString()
+        known = self._tensors.get(key)
+        if known is not None:
+            # Types, unlike shapes, are not frozen: each value gets one of its own.
+            return ir.TensorType(known[0], denotation=known[1]), known[2]
         kind = proto.WhichOneof("value")
         if kind == "tensor_type" or kind == "sparse_tensor_type":
-            return self._tensor(proto, kind)
+            type_, shape = self._tensor(proto, kind)
+            if isinstance(type_, ir.TensorType):
+                self._tensors[key] = type_.dtype, type_.denotation, shape
+            return type_, shape
         if kind == "sequence_type" or kind == "optional_type":
             inner, shape = self.decode(getattr(proto, kind).elem_type)
             if inner is None or isinstance(inner, VerbatimType):
@@ -66,14 +74,9 @@ class TypeDecoder:
 
     def shape(self, proto: onnx.TensorShapeProto) -> ir.Shape:
         """Decode a shape."""
-        key = proto.SerializeToString()
-        shape = self._shapes.get(key)
-        if shape is None:
-            dims = [self._dim(dim) for dim in proto.dim]
-            denotations = [dim.denotation or None for dim in proto.dim]
-            shape = ir.Shape(dims, denotations=denotations, frozen=True)
-            self._shapes[key] = shape
-        return shape
+        dims = [self._dim(dim) for dim in proto.dim]
+        denotations = [dim.denotation or None for dim in proto.dim]
+        return ir.Shape(dims, denotations=denotations, frozen=True)
 
     def _dim(self, proto: _Dimension) -> int | ir.SymbolicDim:
         if proto.HasField("dim_value"):
