@@ -79,6 +79,9 @@ class Builder:
             overload=node.overload,
             doc_string=node.doc_string,
         )
+        for old, new in zip(node.outputs, made, strict=False):
+            if old.name == "":
+                new.name = ""  # An output that was left out stays so: it need not be computed.
         return made[0]
 
     def node(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
+from onnxopt.analysis.dims import is_nonnegative
 from onnxopt.rewrite import Builder, Declined, Match, Skip, op, rule
 from onnxopt.rewrite.uses import has_one_use
 
@@ -97,13 +98,14 @@ def moved(m: Match, build: Builder, outer: ir.Node, inner: ir.Node, x: ir.Value)
 
 def _stands_alone(m: Match, reshape: ir.Node) -> bool:
     """Whether the target of a ``Reshape`` means the same for every input of as many elements."""
+    if m.attr(reshape, "allowzero", 0):
+        return True
     given = input_of(reshape, 1)
     target = None if given is None else m.facts.content(given)
     if not isinstance(target, tuple):
         return False
-    # An element of unknown value might be a zero, which copies a dim of the input.
-    known = all(isinstance(dim, int) for dim in target)
-    return known and (bool(m.attr(reshape, "allowzero", 0)) or 0 not in target)
+    # An element nothing is known of might be a zero, which copies a dim of the input; a size is none.
+    return all(dim != 0 if isinstance(dim, int) else is_nonnegative(dim) for dim in target)
 
 
 def _undoes(m: Match, outer: ir.Node, inner: ir.Node) -> bool:
