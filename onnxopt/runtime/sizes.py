@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations, islice
 
 from onnxopt.runtime.facts import Dim, InputSpec, symbols
 
@@ -18,6 +19,7 @@ _TYPICAL: dict[str, tuple[int, ...]] = {
     "batch": (2, 1, 3, 1, 4),
     "past": (5, 0, 3, 8, 1),
     "sequence": (7, 16, 1, 33, 12),
+    "total": (12, 20, 9, 33, 7),
     "spatial": (64, 96, 33, 128, 47),
     "rank": (2, 3, 1, 4, 0),
 }
@@ -28,7 +30,11 @@ _ROUNDS = 4
 _BATCH_NAMES = {"n", "b", "bs", "batch", "batchsize", "none"}
 _SPATIAL_NAMES = {"h", "w", "height", "width", "rows", "cols"}
 
+_MAX_RELATIONS = 24
+
 Sizes = dict[str, int]
+Relations = dict[str, tuple[str, ...]]
+"""Symbol -> the symbols whose sizes add up to its own."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,42 @@ def is_heavy(specs: Sequence[InputSpec]) -> bool:
     return sum(math.prod(dims) for dims in static) >= _HEAVY
 
 
+def lengths(kinds: dict[str, str]) -> list[str]:
+    """The symbols that are neither a batch nor a rank."""
+    return [symbol for symbol, kind in kinds.items() if kind not in ("batch", "rank")]
+
+
+def total_relations(kinds: dict[str, str]) -> Relations:
+    """A 'total' length is, by the convention of exporters, past plus new positions."""
+    parts = [
+        next((symbol for symbol, kind in kinds.items() if kind == wanted), None)
+        for wanted in ("past", "sequence")
+    ]
+    known = tuple(symbol for symbol in parts if symbol is not None)
+    return {symbol: known for symbol, kind in kinds.items() if kind == "total" and known}
+
+
+def possible_relations(kinds: dict[str, str]) -> Iterator[Relations]:
+    """Ways one length may follow from others: a sum of two (caches), or equality.
+
+    Exporters often give a dependent dim a name of its own.
+    """
+    symbols_ = lengths(kinds)
+    for symbol in symbols_:
+        for pair in combinations([other for other in symbols_ if other != symbol], 2):
+            yield {symbol: pair}
+    for first, second in combinations(symbols_, 2):
+        yield {second: (first,)}
+
+
+def related(sizes: Sizes, relations: Relations) -> Sizes:
+    """Sizes with the dependent ones computed; none of those is 0."""
+    dependent = {
+        symbol: max(1, sum(sizes[part] for part in parts)) for symbol, parts in relations.items()
+    }
+    return {**sizes, **dependent}
+
+
 class SizePlan:
     """Proposes attempts one after the other and learns from what is accepted.
 
@@ -91,13 +133,14 @@ class SizePlan:
         self._kinds = symbol_kinds(specs)
         self._table = _TYPICAL_HEAVY if is_heavy(specs) else _TYPICAL
         self._wanted = wanted
+        self._relations = total_relations(self._kinds)
         self._settled: Attempt | None = None
-        self._accepted: list[Attempt] = []
+        self._accepted = 0
 
     def accept(self, attempt: Attempt) -> None:
         """The model ran with this attempt."""
         self._settled = self._settled or attempt
-        self._accepted.append(attempt)
+        self._accepted += 1
 
     def __iter__(self) -> Iterator[Attempt]:
         for attempt in self._search():
@@ -107,29 +150,39 @@ class SizePlan:
         if self._settled is None:
             return
         for number in range(1, self._wanted):
-            before = len(self._accepted)
+            before = self._accepted
             for attempt in self._follow(number, self._settled):
                 yield attempt
-                if len(self._accepted) > before:
+                if self._accepted > before:
                     break
 
     def _search(self) -> Iterator[Attempt]:
         """Sizes times variants, until the model accepts one."""
+        base = self._relations
         tried: list[Attempt] = []
         for variant in range(_ROUNDS):
-            options = [self._typical(index) for index in range(3)]
-            if self._kinds:
-                options += [self._flat(size) for size in _LADDER]
-            for sizes in options:
+            for relations, sizes in self._options(base):
                 attempt = Attempt(sizes, variant)
                 if attempt not in tried:
                     tried.append(attempt)
+                    self._relations = relations  # kept, should this be accepted
                     yield attempt
+
+    def _options(self, base: Relations) -> Iterator[tuple[Relations, Sizes]]:
+        """Typical sizes; then one symbol tied to others; then one size throughout."""
+        for index in range(3):
+            yield base, self._typical(index, base)
+        for extra in islice(possible_relations(self._kinds), _MAX_RELATIONS):
+            yield {**base, **extra}, self._typical(0, {**base, **extra})
+        if self._kinds:
+            for size in _LADDER:
+                yield base, self._flat(size, base)
 
     def _follow(self, number: int, settled: Attempt) -> Iterator[Attempt]:
         """Options for a further sample, most different first, surest last."""
         variant = settled.variant + number
-        options = [self._typical(number), *self._nearby(settled.sizes, number), settled.sizes]
+        typical = self._typical(number, self._relations)
+        options = [typical, *self._nearby(settled.sizes, number), settled.sizes]
         unique: list[Sizes] = []
         for sizes in options:
             if sizes not in unique:
@@ -137,24 +190,19 @@ class SizePlan:
                 yield Attempt(sizes, variant)
         yield Attempt(settled.sizes, settled.variant)
 
-    def _typical(self, index: int) -> Sizes:
+    def _typical(self, index: int, relations: Relations) -> Sizes:
         """Sizes by kind; after the first sample, symbols of one kind differ from each other."""
         sizes: Sizes = {}
         for position, (symbol, kind) in enumerate(self._kinds.items()):
-            if kind == "total":
-                continue
             values = self._table[kind]
             shift = 0 if index == 0 or symbol.startswith("?") else position
             sizes[symbol] = values[(index + shift) % len(values)]
-        return self._with_totals(sizes)
+        return related(sizes, relations)
 
-    def _flat(self, size: int) -> Sizes:
-        sizes = {
-            symbol: 1 if kind == "batch" else 2 if kind == "rank" else size
-            for symbol, kind in self._kinds.items()
-            if kind != "total"
-        }
-        return self._with_totals(sizes)
+    def _flat(self, size: int, relations: Relations) -> Sizes:
+        fixed = {"batch": 1, "rank": 2}
+        sizes = {symbol: fixed.get(kind, size) for symbol, kind in self._kinds.items()}
+        return related(sizes, relations)
 
     def _nearby(self, base: Sizes, number: int) -> Iterator[Sizes]:
         """The settled sizes with one symbol or the batch changed, in turn first and second."""
@@ -166,20 +214,11 @@ class SizePlan:
         batch = [symbol for symbol, kind in self._kinds.items() if kind == "batch"]
         if batch:
             size = self._table["batch"][number % len(self._table["batch"])]
-            yield self._with_totals({**base, **dict.fromkeys(batch, size)})
+            yield related({**base, **dict.fromkeys(batch, size)}, self._relations)
 
     def _other_sizes(self, base: Sizes, number: int) -> Iterator[Sizes]:
-        others = [s for s, kind in self._kinds.items() if kind not in ("batch", "total", "rank")]
+        others = [symbol for symbol in lengths(self._kinds) if symbol not in self._relations]
         if others:
             symbol = others[number // 2 % len(others)]
             for size in (base[symbol] * 2, base[symbol] + 1, base[symbol] + 16):
-                yield self._with_totals({**base, symbol: size})
-
-    def _with_totals(self, sizes: Sizes) -> Sizes:
-        """A 'total' length is, by the convention of exporters, past plus new positions."""
-        parts = [
-            next((sizes[s] for s, kind in self._kinds.items() if kind == wanted), 0)
-            for wanted in ("past", "sequence")
-        ]
-        totals = {s: max(1, sum(parts)) for s, kind in self._kinds.items() if kind == "total"}
-        return {**sizes, **totals}
+                yield related({**base, symbol: size}, self._relations)
