@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import onnx_ir as ir
@@ -29,6 +29,15 @@ class Affine:
 
     scale: Array | None
     shift: Array | None
+
+    @overload
+    def on(self, bias: Array) -> Array: ...
+
+    @overload
+    def on(self, bias: None) -> Array | None: ...
+
+    @overload
+    def on(self, bias: Array | None) -> Array | None: ...
 
     def on(self, bias: Array | None) -> Array | None:
         """Returns the bias that has the affine map in it; None for no bias.

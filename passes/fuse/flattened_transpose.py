@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from onnxopt.rewrite import Builder, Match, Skip, Var, op, rule
 
-from .._forms import build_transpose, perm_of
+from .._forms import build_transpose, perm_of, reshape_target
 
 
 @rule(
@@ -21,21 +21,25 @@ from .._forms import build_transpose, perm_of
 def unflatten_transpose(m: Match, build: Builder) -> ir.Value | Skip:
     """Transpose trailing axes without flattening the leading ones first.
 
-    Declines unless the first axis of what is transposed stays first and is proven to be the leading
-    axes flattened, and these are proven to come back.
+    Where other leading axes come out than went in, a ``Reshape`` before the ``Transpose`` makes them. Declines
+    unless the first axis of what is transposed stays first and all others are proven to come out as
+    they went in.
 
     Example: Reshape(Transpose<perm=[0,2,1]>(Reshape(x, [6,4,5])), [2,3,5,4]) -> Transpose<perm=[0,1,3,2]>(x)
     """
     perm = perm_of(m, m.node("transpose"))
     before, flat = m.shape("x"), m.shape(m.node("flatten").outputs[0])
     after = m.shape(m.root.outputs[0])
-    kept = len(flat) - 1
-    lead = len(before) - kept
-    if perm[0] != 0 or lead < 2 or len(after) != len(before):
+    lead = len(after) - len(flat) + 1
+    if perm[0] != 0 or lead < 2:
         return Skip("the transposition is not of trailing axes, or nothing was flattened")
-    # With the trailing axes proven equal and not zero, the first one is the product of the leading ones.
-    if before[lead:] != flat[1:] or before[:lead] != after[:lead]:
-        return Skip("the leading axes are not proven to be flattened and to come back")
     if after[lead:] != tuple(flat[p] for p in perm[1:]):
         return Skip("the trailing axes are not proven to come back")
-    return build_transpose(build, m.value("x"), [*range(lead), *(p - 1 + lead for p in perm[1:])])
+    wanted = (*after[:lead], *flat[1:])
+    x = m.value("x")
+    if before != wanted:
+        target = reshape_target(before, wanted)
+        if target is None:
+            return Skip("the leading axes are not known")
+        x = build.op("Reshape", x, build.ints("shape", target))
+    return build_transpose(build, x, [*range(lead), *(p - 1 + lead for p in perm[1:])])

@@ -24,8 +24,8 @@ def fuse_layer_norm(m: Match, build: Builder) -> ir.Value | Skip:
     """Fuse the formula of layer normalisation into ``LayerNormalization``.
 
     The operator works in single precision inside, so double precision stays as it is. Declines before
-    opset 17, for axes that are not the last ones, and where their size is not known (the operator needs
-    a scale of that size).
+    opset 17, for axes that are not the last ones, for all axes after the channels of an image, and where
+    their size is not known (the operator needs a scale of that size).
 
     Example: Div(Sub(x, ReduceMean(x)), Sqrt(Add(ReduceMean(Pow(Sub(x, ...), 2)), eps))) -> LayerNormalization(x, 1)
     """
@@ -38,5 +38,7 @@ def fuse_layer_norm(m: Match, build: Builder) -> ir.Value | Skip:
     extent = reduced_extent(m, m.node("mean"), x)
     if reduced_extent(m, m.node("variance"), x) != extent:
         return Skip("mean and variance are over different axes")
+    if m.rank(x) >= 4 and len(extent.shape) == m.rank(x) - 2:
+        return Skip("it is an instance normalisation")
     scale = ones(build, extent, dtype)
     return build.op("LayerNormalization", x, scale, axis=extent.axis, epsilon=epsilon(m, x))
