@@ -5,7 +5,7 @@ from .driver import Driver
 from .editor import Applied, Editor, Rewrite, where
 from .gate import Gate
 from .match import Declined, Match
-from .pattern import Const, OneOf, Op, Var, ms, one_of, op
+from .pattern import Const, OneOf, Op, Pattern, Var, ms, one_of, op
 from .rule import Rule, Skip, rule
 from .stats import Stats
 
@@ -20,6 +20,7 @@ __all__ = [
     "Match",
     "OneOf",
     "Op",
+    "Pattern",
     "Rewrite",
     "Rule",
     "Skip",

@@ -19,7 +19,7 @@ from .rule import Rule, Skip
 from .scopes import owner
 from .uses import has_one_use, read_only_by, use_count
 
-_REVISIT_LIMIT = 256
+_REVISIT_LIMIT = 64
 _REWRITES_PER_NODE = 8
 _REWRITES_AT_LEAST = 1000
 

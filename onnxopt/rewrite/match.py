@@ -48,6 +48,8 @@ class Matcher:
 
     def match(self, pattern: Op, node: ir.Node) -> Iterator[Bindings]:
         """Yields every way in which ``pattern`` matches with ``node`` as its root."""
+        if not _plausible(pattern, node):
+            return iter(())
         return self._node(pattern, node, Bindings())
 
     def _value(self, p: Pattern, v: ir.Value | None, b: Bindings) -> Iterator[Bindings]:
@@ -131,6 +133,39 @@ class Matcher:
         else:
             value = attr.value
         return same_attribute(value, wanted)
+
+
+def _plausible(p: Op, node: ir.Node) -> bool:
+    """Whether the inputs' kinds fit: a cheap test that turns away most nodes before real matching."""
+    inputs, patterns = node.inputs, p.inputs
+    count = len(patterns)
+    if len(inputs) > count:
+        if not p.open and any(v is not None for v in inputs[count:]):
+            return False
+    elif len(inputs) < count:
+        inputs = (*inputs, *(None,) * (count - len(inputs)))
+    if all(map(_fits, patterns, inputs)):
+        return True
+    return (
+        p.commutative
+        and count >= 2
+        and _fits(patterns[0], inputs[1])
+        and _fits(patterns[1], inputs[0])
+    )
+
+
+def _fits(p: Pattern, v: ir.Value | None) -> bool:
+    kind = type(p)
+    if kind is Var:
+        return v is not None or p.optional  # type: ignore[attr-defined, no-any-return]
+    if kind is OneOf:
+        return any(_fits(a, v) for a in p.alternatives)  # type: ignore[attr-defined]
+    if v is None:
+        return kind is Const and p.optional  # type: ignore[attr-defined, no-any-return]
+    node = v.producer()
+    if kind is Const:
+        return v.const_value is not None if node is None else node.op_type == "Constant"
+    return node is not None and node.op_type in p.types  # type: ignore[attr-defined]
 
 
 def same_attribute(value: Any, wanted: Any) -> bool:

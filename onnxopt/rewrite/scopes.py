@@ -27,7 +27,9 @@ class Scope:
 
 def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
     """Yields the graphs in a node's attributes."""
-    for attr in node.attributes.values():
+    if not node.attributes:
+        return
+    for attr in node.attributes.data.values():
         if attr.is_ref():
             continue
         if attr.type == ir.AttributeType.GRAPH:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -38,14 +37,14 @@ def test_wrong_too(m: Match, build: Builder) -> ir.Value:
 
 
 @pytest.fixture
-def rules(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+def rules(monkeypatch: pytest.MonkeyPatch) -> Registry:
     found = registry()
     for one in (test_merge, test_wrong, test_wrong_too):
         renamed = Rule(
             one.name, one.patterns, one.function, one.exact, one.summary, one.doc, "tests"
         )
         monkeypatch.setitem(found.rules, one.name, renamed)
-    yield found
+    return found
 
 
 @pytest.fixture
@@ -57,8 +56,9 @@ def ops(result: onnxopt.Result) -> list[str]:
     return [node.op_type for node in result.model.graph]
 
 
+@pytest.mark.usefixtures("rules")
 def test_guilty_rewrite_is_left_out_and_the_rest_kept(
-    rules: Registry, model: onnx.ModelProto, tmp_path: Path
+    model: onnx.ModelProto, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.onnx"
     result = onnxopt.optimize(model, out, passes="test-merge, test-wrong")
@@ -71,7 +71,8 @@ def test_guilty_rewrite_is_left_out_and_the_rest_kept(
     assert [p.name for p in tmp_path.iterdir()] == ["out.onnx"]
 
 
-def test_bisect_names_the_rewrite(rules: Registry, model: onnx.ModelProto) -> None:
+@pytest.mark.usefixtures("rules")
+def test_bisect_names_the_rewrite(model: onnx.ModelProto) -> None:
     culprit = onnxopt.bisect(model, passes="test-merge, test-wrong")
     assert culprit is not None
     assert culprit.rule == "test-wrong"
@@ -79,8 +80,9 @@ def test_bisect_names_the_rewrite(rules: Registry, model: onnx.ModelProto) -> No
     assert onnxopt.bisect(model, passes="test-merge") is None
 
 
+@pytest.mark.usefixtures("rules")
 def test_a_model_that_cannot_be_repaired_writes_nothing(
-    rules: Registry, model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("onnxopt.compiler.repair._MAX_REPAIRS", 0)
     out = tmp_path / "out.onnx"
@@ -99,7 +101,8 @@ def test_the_source_is_never_changed(model: onnx.ModelProto) -> None:
     assert as_ir.graph.num_nodes() == 6
 
 
-def test_bisect_limit_counts_rewrites(rules: Registry, model: onnx.ModelProto) -> None:
+@pytest.mark.usefixtures("rules")
+def test_bisect_limit_counts_rewrites(model: onnx.ModelProto) -> None:
     result = onnxopt.optimize(model, passes="test-merge", bisect_limit=1)
     assert ops(result) == ["Relu", "Abs", "Tanh", "Relu", "Relu"]
     assert len(result.sites) == 1
