@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from onnxopt.errors import ModelError
 from onnxopt.io.order import cycle_message, describe, sort_nodes, subgraphs
+from onnxopt.io.text import printable
 
 
 def check_structure(model: ir.Model, where: str = "model") -> None:
@@ -39,7 +40,7 @@ class _Checker:
         self.default_domain = False
 
     def error(self, cause: str) -> ModelError:
-        return ModelError(f"{self.where}: {cause}")
+        return ModelError(printable(f"{self.where}: {cause}"))
 
     def opsets(self, imports: dict[str, int]) -> None:
         if self.default_domain and "" not in imports and "ai.onnx" not in imports:

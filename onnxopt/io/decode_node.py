@@ -7,6 +7,7 @@ sparse attributes, map types and strings that are not UTF-8; this one does none 
 from __future__ import annotations
 
 import dataclasses
+from collections import ChainMap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -206,9 +207,9 @@ class NodeDecoder:
         )
 
     def _attributes(self, proto: onnx.NodeProto, scopes: list[Scope]) -> list[ir.Attr]:
-        self._tensors.place = f"{describe(proto)}, "
+        outer, self._tensors.node = self._tensors.node, proto
         attributes = [self.attribute(attribute, scopes) for attribute in proto.attribute]
-        self._tensors.place = ""
+        self._tensors.node = outer
         if len(attributes) > 1 and len({a.name for a in attributes}) < len(attributes):
             raise ModelError(
                 f"{self.where}: {describe(proto)} has two attributes of one name; the model is damaged"
@@ -243,9 +244,8 @@ class NodeDecoder:
         self, proto: onnx.NodeProto, scopes: list[Scope]
     ) -> tuple[ir.NodeDeviceConfiguration, ...]:
         """Decode device configurations; they refer to the model's by name and to values by name."""
-        values: dict[str, ir.Value] = {}
-        for scope in scopes:
-            values |= scope.ready | scope.pending
+        maps = [part for scope in reversed(scopes) for part in (scope.ready, scope.pending)]
+        values = ChainMap(*maps)
         decoded = []
         for item in proto.device_configurations:
             config = serde.deserialize_node_device_configuration(item, values=values)

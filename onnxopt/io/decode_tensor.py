@@ -9,6 +9,7 @@ import onnx
 import onnx_ir as ir
 
 from onnxopt.errors import ModelError
+from onnxopt.io.order import describe
 from onnxopt.io.paths import DataFile, DataFolder
 from onnxopt.io.skeleton import INLINE_BYTES, SELF
 from onnxopt.io.stored import BytesTensor, MappedTensor, ProtoTensor, byte_count
@@ -32,6 +33,10 @@ def props(entries: Sequence[onnx.StringStringEntryProto]) -> dict[str, str] | No
 class TensorDecoder:
     """Decodes tensors of one model.
 
+    Attributes:
+        where: What to call the model in messages.
+        node: The node whose attributes are being decoded, for messages.
+
     Args:
         where: What to call the model in messages.
         own_file: The model file, for tensors that the skeleton refers to.
@@ -48,7 +53,7 @@ class TensorDecoder:
         keep_protos: bool = False,
     ) -> None:
         self.where = where
-        self.place = ""
+        self.node: onnx.NodeProto | None = None
         self._own_file = own_file
         self._folder = folder
         self._keep_protos = keep_protos
@@ -58,7 +63,8 @@ class TensorDecoder:
         return ModelError(self._what(proto) + cause)
 
     def _what(self, proto: onnx.TensorProto) -> str:
-        return f"{self.where}: {self.place}tensor '{proto.name}': "
+        place = f"{describe(self.node)}, " if self.node is not None else ""
+        return f"{self.where}: {place}tensor '{proto.name}': "
 
     def decode(self, proto: onnx.TensorProto) -> ir.TensorProtocol:
         """Decode a tensor.

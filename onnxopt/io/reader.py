@@ -18,6 +18,7 @@ from onnxopt.io.decode import decode_model
 from onnxopt.io.decode_tensor import TensorDecoder
 from onnxopt.io.paths import DataFile, DataFolder
 from onnxopt.io.pause import collector_paused
+from onnxopt.io.text import printable, shown
 from onnxopt.io.wire import Window, WireError
 
 
@@ -62,7 +63,7 @@ def from_proto(proto: onnx.ModelProto, base_dir: str | os.PathLike[str] | None =
     Raises:
         ModelError: If the model is not well-formed.
     """
-    where = f"model '{proto.graph.name}'"
+    where = printable(f"model '{proto.graph.name}'")
     folder = DataFolder(os.fspath(base_dir)) if base_dir is not None else None
     _check_complete(proto, where, b"")
     return _decode(proto, TensorDecoder(where, None, folder, keep_protos=True), None, folder)
@@ -103,15 +104,15 @@ def _reported(where: str, head: bytes) -> Iterator[None]:
     """Turn whatever malformed bytes make protobuf or the IR raise into one clear error."""
     try:
         yield
-    except ModelError:
-        raise
+    except ModelError as error:
+        raise shown(error) from error.__cause__
     except RecursionError:
         raise ModelError(f"{where}: its graphs are nested too deeply; flatten the model") from None
     except WireError as error:
         hint = sniff.guess(head)
         raise ModelError(f"{where}: not a readable ONNX model ({error}): {hint}") from None
     except Exception as error:
-        cause = " ".join(str(error).split())[:200] or type(error).__name__
+        cause = printable(" ".join(str(error).split())[:200]) or type(error).__name__
         raise ModelError(f"{where}: the model is damaged: {cause}") from error
 
 

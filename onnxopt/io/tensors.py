@@ -25,19 +25,35 @@ def evaluated(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
     """Return the tensor that a lazy tensor computes, or the tensor itself.
 
     Raises:
-        ModelError: If the result is not of the type and dims that the lazy tensor announced.
+        ModelError: If computing fails, or gives another type or dims than the lazy tensor announced.
     """
     if type(tensor) in RAW_TENSORS:
         return tensor
     result = tensor
     while isinstance(result, ir.LazyTensor):
-        result = result.raw()
+        result = _compute(result)
     if result.dtype != tensor.dtype or tuple(result.shape) != tuple(tensor.shape):
         raise ModelError(
             f"tensor '{tensor.name}': announced as {tensor.dtype}{list(tensor.shape)} but computed as "
             f"{result.dtype}{list(result.shape)}; this is a defect of the pass that made it"
         )
     return result
+
+
+def _compute(tensor: ir.LazyTensor) -> ir.TensorProtocol:
+    try:
+        if tensor.cache and tensor.dtype != ir.DataType.STRING:
+            return ir.Tensor(tensor.numpy(), tensor.dtype)
+        return tensor.raw()
+    except ModelError:
+        raise
+    except MemoryError as error:
+        raise ModelError(
+            f"tensor '{tensor.name}': there is not enough memory to compute it"
+        ) from error
+    except Exception as error:
+        cause = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ModelError(f"tensor '{tensor.name}': computing it failed ({cause})") from error
 
 
 def file_region(tensor: ir.TensorProtocol) -> tuple[DataFile, int, int] | None:

@@ -23,6 +23,7 @@ from onnxopt.io.paths import DataFile
 from onnxopt.io.pause import collector_paused
 from onnxopt.io.rope import Payload, Rope
 from onnxopt.io.tensors import chunks, file_region
+from onnxopt.io.text import printable, shown
 
 ExternalData = Literal["auto", "always", "never"]
 
@@ -233,9 +234,8 @@ def _reported(where: str) -> Iterator[None]:
     try:
         yield
     except ModelError as error:
-        if where in str(error):
-            raise
-        raise ModelError(f"{where}: {error}") from error
+        whole = error if where in str(error) else ModelError(f"{where}: {error}")
+        raise shown(whole) from error.__cause__
     except OSError as error:
         remedy = "choose another place"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -244,5 +244,5 @@ def _reported(where: str) -> Iterator[None]:
     except RecursionError:
         raise ModelError(f"{where}: its graphs are nested too deeply to be written") from None
     except (TypeError, ValueError, AttributeError, KeyError, EncodeError, DecodeError) as error:
-        cause = " ".join(str(error).split())[:200]
+        cause = printable(" ".join(str(error).split())[:200])
         raise ModelError(f"{where}: the model has no ONNX form: {cause}") from error

@@ -290,3 +290,24 @@ def test_references_do_not_leave_the_folder(tmp_path: Path) -> None:
     io.save(io.load(tmp_path / "in.onnx"), tmp_path / "below" / "out.onnx", reference=True)
     raw = onnx.load(tmp_path / "below" / "out.onnx", load_external_data=False)
     assert all(t.data_location == TensorProto.DEFAULT for t in raw.graph.initializer)
+
+
+def test_the_runtime_reads_what_was_written(tmp_path: Path) -> None:
+    ort = pytest.importorskip("onnxruntime")
+    model = small_model()
+    model.graph.initializer.append(tensor("b", floats(32)))
+    model.graph.node[1].input[0] = "s"
+    model.graph.node.insert(1, helper.make_node("Add", ["h", "b"], ["s"], "add"))
+    (tmp_path / "in.onnx").write_bytes(model.SerializeToString())
+    io.save(io.load(tmp_path / "in.onnx"), tmp_path / "a.onnx")
+    io.save(io.load(tmp_path / "in.onnx"), tmp_path / "b.onnx", external_data="always")
+    io.save(io.load(tmp_path / "in.onnx"), tmp_path / "c.onnx", reference=True)
+    feed = {"x": floats(3, 64, seed=1)}
+    results = [
+        ort.InferenceSession(tmp_path / f"{name}.onnx", providers=["CPUExecutionProvider"]).run(
+            None, feed
+        )[0]
+        for name in ("in", "a", "b", "c")
+    ]
+    assert results[0].any()
+    assert all(np.array_equal(results[0], other) for other in results[1:])
