@@ -159,7 +159,7 @@ def compare(
     from .compiler.verify import gather
     from .runtime.validate import compare as compare_files
 
-    require_runtime()
+    require_runtime(providers)
     first, second = Origin(a), Origin(b)
     second.load()
     samples = gather(first.load(), feeds, inputs)

@@ -50,7 +50,7 @@ def find_culprit(source: Source, options: Options) -> Culprit | None:
     Raises:
         OnnxoptError: The original cannot be run, or fails without any rewrite.
     """
-    require_runtime()
+    require_runtime(options.providers)
     origin = Origin(source)
     steps = plan(options)
     with Stage(None) as stage:

@@ -39,7 +39,7 @@ def optimise(source: Source, output: Path | None, options: Options) -> Result:
     if output is not None:
         check_output(origin, output)
     if options.validate:
-        require_runtime()
+        require_runtime(options.providers)
     clock = _Clock()
     with Stage(output) as stage:
         options.stage("optimising")
@@ -122,17 +122,25 @@ def evaluator() -> Evaluate | None:
     return run_small
 
 
-def require_runtime() -> None:
-    """Makes sure that results can be validated.
+def require_runtime(providers: Sequence[str] | None = None) -> None:
+    """Makes sure that results can be validated, before any work is done.
+
+    Args:
+        providers: The providers asked for by name, if any.
 
     Raises:
-        RuntimeMissingError: onnxruntime is not installed.
+        RuntimeMissingError: onnxruntime, or a provider, is not installed.
+        UsageError: There is no provider of such a name.
     """
     if importlib.util.find_spec("onnxruntime") is None:
         raise RuntimeMissingError(
             "onnxruntime is not installed; install onnxopt[cpu] or onnxopt[cuda], "
             "or leave out validation with --no-validate"
         )
+    if providers:
+        from ..runtime.providers import resolve
+
+        resolve(providers)
 
 
 def _adopt(result: Result, outcome: Outcome) -> None:
