@@ -45,6 +45,8 @@ def merge_gathers(m: Match, build: Builder) -> ir.Value | Skip:
         return Skip("the first indices are no vector")
     if _axis(m, m.node("inner")) != _axis(m, m.root):
         return Skip("the axes differ")
+    if second.size and not (-len(first) <= second.min() and second.max() < len(first)):
+        return Skip("an index is out of range")
     return _gather(m, build, m.value("x"), first[second].astype(np.int64))
 
 

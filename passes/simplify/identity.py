@@ -26,11 +26,14 @@ def remove_identity(m: Match, build: Builder) -> ir.Value:
 def remove_dropout(m: Match, build: Builder) -> Sequence[ir.Value | None] | Skip:
     """Remove ``Dropout`` at inference, where it hands its input on.
 
-    From opset 12 on the third input says whether it trains; a ratio of zero drops nothing even then.
-    Declines where it trains or may train, and where the mask is in use.
+    From opset 12 on the third input says whether it trains; a ratio of zero drops nothing even then. Up
+    to opset 6 it trains unless ``is_test`` is set. Declines where it trains or may train, and where the mask
+    is in use.
 
     Example: Dropout(x, 0.5, false) -> x
     """
+    if m.opset() < 7 and not m.attr(m.root, "is_test", 0):
+        return Skip("it trains by default at this opset")
     training = input_of(m.root, 2)
     if training is not None and m.uniform(training) != 0 and not _drops_nothing(m):
         return Skip("it trains, or may")

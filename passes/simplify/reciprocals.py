@@ -9,11 +9,12 @@ from onnxopt.rewrite import Builder, Const, Match, Skip, op, rule
 from .._forms import broadcasts_into
 
 
-@rule(op.Div(Const("one", equals=1), "x"), exact=True)
+@rule(op.Div(Const("one", equals=1), "x"), exact=False)
 def div_one_to_reciprocal(m: Match, build: Builder) -> ir.Value | Skip:
     """Spell a quotient of one as ``Reciprocal``.
 
-    That is the spelling that patterns expect. Declines for integers and where the constant's shape widens the result.
+    That is the spelling that patterns expect. Not exact: kernels may approximate. Declines for integers
+    and where the constant's shape widens the result.
 
     Example: Div(1.0, x) -> Reciprocal(x)
     """

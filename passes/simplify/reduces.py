@@ -121,11 +121,15 @@ def merge_reduces(m: Match, build: Builder) -> ir.Value | Skip:
     inner, keep = m.node("inner"), m.attr(m.root, "keepdims", 1)
     if inner.op_type != m.root.op_type or m.attr(inner, "keepdims", 1) != keep:
         return Skip("the reductions differ")
+    if m.root.op_type == "ReduceMean" and not m.dtype("x").is_floating_point():
+        return Skip("means of integers round")
     rank = m.rank("x")
     first = normalize_all(_axes(m, inner), rank)
     left = list(range(rank)) if keep else [a for a in range(rank) if a not in first]
     second = [left[a] for a in normalize_all(_axes(m, m.root), len(left))]
     axes = sorted({*first, *second})
+    if not axes:
+        return Skip("neither reduces anything")
     if "axes" in m.root.attributes or "axes" in inner.attributes or _by_attribute(m):
         return build.like(m.root, m.value("x"), axes=axes)
     return build.like(m.root, m.value("x"), build.ints("axes", axes))

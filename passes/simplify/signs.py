@@ -29,11 +29,15 @@ def sub_neg_to_add(m: Match, build: Builder) -> ir.Value:
     op("Mul", "Div")(op.Neg("a", shared=True), op.Neg("b", shared=True), commutative=False),
     exact=True,
 )
-def cancel_signs(m: Match, build: Builder) -> ir.Value:
+def cancel_signs(m: Match, build: Builder) -> ir.Value | Skip:
     """Drop the signs of two negated factors, or of a negated dividend and divisor.
+
+    Declines for quotients of integers, whose smallest value has no negative.
 
     Example: Mul(Neg(a), Neg(b)) -> Mul(a, b)
     """
+    if m.root.op_type == "Div" and not m.dtype("a").is_floating_point():
+        return Skip("the smallest integer has no negative")
     return build.op(m.root.op_type, m.value("a"), m.value("b"))
 
 
