@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from bench_lib.compiling import Progress, count
+from bench_lib.compiling import CHECK_LIMIT, Progress, count
 from bench_lib.contenders import Contender
 from bench_lib.measure import python, run, settle
 
@@ -25,6 +27,7 @@ class HugeResult:
     nodes_before: int = 0
     nodes_after: int = 0
     output_mb: float = 0.0
+    parity: str = "not checked"
 
     def json(self) -> dict[str, object]:
         """The result as plain data."""
@@ -32,7 +35,13 @@ class HugeResult:
 
 
 def bench_huge(
-    contender: Contender, gigabytes: float, *, limit: float, work: Path, progress: Progress
+    contender: Contender,
+    gigabytes: float,
+    *,
+    limit: float,
+    work: Path,
+    verify: bool,
+    progress: Progress,
 ) -> HugeResult:
     """Generate the model, optimise it once, and delete both.
 
@@ -41,6 +50,7 @@ def bench_huge(
         gigabytes: Size of the weights, in 10^9 bytes; twice that must be free on the disk.
         limit: Seconds the tool may take.
         work: Folder for the model and the output.
+        verify: Run the original and the output and compare; takes as much memory as the model.
         progress: Receives a line about each step.
 
     Raises:
@@ -53,7 +63,7 @@ def bench_huge(
     for path in (source, target):
         path.parent.mkdir()
     progress(f"write a model of {gigabytes:g} GB")
-    layers = round(gigabytes * 1e9 / LAYER_BYTES)
+    layers = math.ceil(gigabytes * 1e9 / LAYER_BYTES)
     made = run(
         python("bench_lib.huge_model", source, str(layers)), limit=limit, log=work / "make.log"
     )
@@ -71,4 +81,18 @@ def bench_huge(
         after = count(target, work)
     except RuntimeError as error:  # an output that cannot be parsed, or lacks its external data
         return replace(HugeResult(*facts), failure=str(error))
-    return HugeResult(*facts, before["nodes"], after["nodes"], after["bytes"] / 1e6)
+    done = HugeResult(*facts, before["nodes"], after["nodes"], after["bytes"] / 1e6)
+    if not verify:
+        return done
+    progress(f"{contender.name}: compare with the original")
+    return replace(done, parity=_compare(source, target, work))
+
+
+def _compare(source: Path, target: Path, work: Path) -> str:
+    answer = work / "check.json"
+    command = python("bench_lib.huge_check", source, target, answer)
+    outcome = run(command, limit=CHECK_LIMIT, log=work / "check.log")
+    if not outcome.ok:
+        return f"does not run: {outcome.failure}"
+    found = json.loads(answer.read_text())
+    return f"{'same' if found['ok'] else 'differs'} ({found['error']:.0e})"

@@ -66,7 +66,7 @@ def compare(reference: Path, model: Path) -> dict[str, object]:
                 if got.shape != expected[name].shape:
                     detail = f"{name} is {list(got.shape)}, not {list(expected[name].shape)}"
                     return {"ok": False, "error": _NOT_ENOUGH, "detail": detail}
-                worst = max(worst, _relative_error(got, expected[name]))
+                worst = max(worst, relative_error(got, expected[name]))
     return {"ok": worst <= RTOL, "error": worst, "detail": ""}
 
 
@@ -74,7 +74,8 @@ def _part(stored: np.lib.npyio.NpzFile, prefix: str) -> dict[str, Array]:
     return {key[len(prefix) :]: stored[key] for key in stored.files if key.startswith(prefix)}
 
 
-def _relative_error(got: Array, expected: Array) -> float:
+def relative_error(got: Array, expected: Array) -> float:
+    """Largest difference over largest magnitude; infinite when ``got`` is not finite."""
     one, two = got.astype(np.float64), expected.astype(np.float64)
     if not np.isfinite(one).all():
         return float("inf")

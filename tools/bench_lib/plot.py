@@ -11,7 +11,7 @@ COLOURS = {"ours": "#c1272d", "simplifier": "#3b6ea5", "peer": "#8fb3d9", "floor
 
 
 def draw(report: Report, path: Path) -> None:
-    """Write a PNG with two bars (time, memory) per tool and model, on logarithmic axes.
+    """Write a PNG with two bars (time, memory) per tool and model.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -38,8 +38,7 @@ def _bars(axis: Any, case: CaseResult, key: str, label: str) -> None:
     axis.bar_label(bars, [f"{v:,.2f}" if v < 10 else f"{v:,.0f}" for v in values], fontsize=7)
     axis.invert_yaxis()
     if values:
-        axis.set_xscale("log")
-        axis.set_xlim(right=max(values) * 2.5)
+        axis.set_xlim(right=max(values) * 1.15)  # room for the numbers
     axis.tick_params(labelsize=7)
     axis.set_xlabel(label, fontsize=8)
     axis.set_title(f"{case.label}, {case.bytes / 1e6:,.0f} MB", fontsize=9)
