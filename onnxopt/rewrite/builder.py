@@ -155,7 +155,7 @@ class Builder:
             compute: Returns the numbers, of any numpy type.
         """
 
-        def evaluate() -> ir.Tensor:
+        def evaluate() -> ir.TensorProtocol:
             array = np.ascontiguousarray(compute().astype(dtype.numpy(), copy=False))
             if array.shape != tuple(shape):
                 raise ValueError(f"{hint}: computed {array.shape}, promised {tuple(shape)}")
@@ -175,7 +175,7 @@ class Builder:
         value = ir.Value(
             name=name,
             type=ir.TensorType(tensor.dtype),
-            shape=ir.Shape(tensor.shape),
+            shape=ir.Shape(tensor.shape.numpy()),
             const_value=tensor,
         )
         tensor.name = name

@@ -157,11 +157,11 @@ def _plausible(p: Op, node: ir.Node) -> bool:
 def _fits(p: Pattern, v: ir.Value | None) -> bool:
     kind = type(p)
     if kind is Var:
-        return v is not None or p.optional  # type: ignore[attr-defined, no-any-return]
+        return v is not None or p.optional  # type: ignore[attr-defined]
     if kind is OneOf:
         return any(_fits(a, v) for a in p.alternatives)  # type: ignore[attr-defined]
     if v is None:
-        return kind is Const and p.optional  # type: ignore[attr-defined, no-any-return]
+        return kind is Const and p.optional  # type: ignore[attr-defined]
     node = v.producer()
     if kind is Const:
         return v.const_value is not None if node is None else node.op_type == "Constant"

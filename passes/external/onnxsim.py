@@ -53,4 +53,5 @@ class Onnxsim(Pass):
         context.adopt(new)
         context.gate.record(self.name, model.graph.name or "graph")
         context.stats.fired[self.name] += 1
-        return max(1, before - new.graph.num_nodes())
+        removed: int = before - new.graph.num_nodes()
+        return max(1, removed)

@@ -81,9 +81,9 @@ class SetInputShape(Pass):
             was = None if old is None else old[axis]
             if isinstance(was, int) and was != dim:
                 raise UsageError(f"input {self.input!r}: dim {axis} is {was} and cannot be {dim}")
-            symbolic = isinstance(was, ir.SymbolicDim) and was.value and isinstance(dim, int)
-            if symbolic and sizes.setdefault(was.value, dim) != dim:
-                raise UsageError(f"input {self.input!r}: dim {was.value!r} gets two sizes")
+            symbol = was.value if isinstance(was, ir.SymbolicDim) else None
+            if symbol and isinstance(dim, int) and sizes.setdefault(symbol, dim) != dim:
+                raise UsageError(f"input {self.input!r}: dim {symbol!r} gets two sizes")
         value.shape = ir.Shape(dims)
         _bind(context, sizes)
         return 1

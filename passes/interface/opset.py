@@ -70,7 +70,7 @@ def _take_out(model: ir.Model) -> dict[str, ir.Value]:
         tensor = value.const_value
         assert tensor is not None
         value.type = ir.TensorType(tensor.dtype)
-        value.shape = ir.Shape(tensor.shape)
+        value.shape = ir.Shape(tensor.shape.numpy())
         graph.initializers.pop(name)
         if not value.is_graph_input():
             graph.inputs.append(value)
@@ -103,7 +103,7 @@ def _restore(new: ir.Model, old: ir.Model) -> None:
         new.opset_imports.setdefault(domain, version)
     nodes = {node.name: node for node in old.graph if node.name}
     for node in new.graph:
-        was = nodes.get(node.name)
+        was = nodes.get(node.name or "")
         if was is not None and was.op_type == node.op_type:
             node.metadata_props.update(was.metadata_props)
             node.meta.update(was.meta)
