@@ -56,19 +56,8 @@ def bench_huge(
     Raises:
         RuntimeError: The disk has no room, or the model cannot be generated.
     """
-    needed = 2.2 * gigabytes * 1e9
-    if shutil.disk_usage(work).free < needed:
-        raise RuntimeError(f"{work} has less than the {needed / 1e9:.0f} GB this needs")
-    source, target = work / "in" / "model.onnx", work / "out" / "model.onnx"
-    for path in (source, target):
-        path.parent.mkdir()
     progress(f"write a model of {gigabytes:g} GB")
-    layers = math.ceil(gigabytes * 1e9 / LAYER_BYTES)
-    made = run(
-        python("bench_lib.huge_model", source, str(layers)), limit=limit, log=work / "make.log"
-    )
-    if not made.ok:
-        raise RuntimeError(f"the model cannot be generated: {made.failure}")
+    source, target = _generate(gigabytes, limit, work)
     before = count(source, work)
     progress(f"{contender.name}: optimise it")
     settle(source)
@@ -86,6 +75,21 @@ def bench_huge(
         return done
     progress(f"{contender.name}: compare with the original")
     return replace(done, parity=_compare(source, target, work))
+
+
+def _generate(gigabytes: float, limit: float, work: Path) -> tuple[Path, Path]:
+    """Write the model; its path, and the path for the output."""
+    needed = 2.2 * gigabytes * 1e9
+    if shutil.disk_usage(work).free < needed:
+        raise RuntimeError(f"{work} has less than the {needed / 1e9:.0f} GB this needs")
+    source, target = work / "in" / "model.onnx", work / "out" / "model.onnx"
+    for path in (source, target):
+        path.parent.mkdir()
+    layers = math.ceil(gigabytes * 1e9 / LAYER_BYTES)
+    made = run(python("bench_lib.huge_model", source, str(layers)), limit=limit, log=work / "log")
+    if not made.ok:
+        raise RuntimeError(f"the model cannot be generated: {made.failure}")
+    return source, target
 
 
 def _compare(source: Path, target: Path, work: Path) -> str:
