@@ -24,6 +24,7 @@ from onnxopt.analysis.context import (
     Shape,
     Unknown,
     unknown_elements,
+    unknown_shape,
 )
 from onnxopt.analysis.dims import Dim, fresh, is_unknown, render, symbol
 from onnxopt.analysis.fallback import infer_by_schema
@@ -240,6 +241,12 @@ class Facts:
                 self._declare(value, fact)
             elif fact.dtype is None and fact.container is None:
                 _declare_dtype(value, fact)
+            if fact.shape is not None:
+                for dim in fact.shape:
+                    if dim.__class__ is int and dim < 0:
+                        # Such a node fails when it runs; what follows must not build on it.
+                        fact.shape = unknown_shape(len(fact.shape))
+                        break
             facts[value] = fact
 
     def _run(self, context: Context) -> bool:

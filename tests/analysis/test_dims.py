@@ -33,6 +33,7 @@ from onnxopt.analysis.dims import (
     symbol,
     truncating_divide,
 )
+from onnxopt.analysis.ops.slicing import slice_indices, slice_length
 
 NAMES = ("b", "s", "t")
 B, S, T = (symbol(name) for name in NAMES)
@@ -283,3 +284,30 @@ def test_expressions_do_not_grow_without_bound() -> None:
         dim = maximum((dim * (S + 1)) // 3, T) + 1
         assert isinstance(dim, DimExpr)
         assert dim.size <= 200
+
+
+INDICES = st.one_of(
+    st.integers(-7, 7), st.sampled_from([2**31 - 1, 2**63 - 1, -(2**31) + 1, -(2**63)])
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.integers(0, 6), INDICES, INDICES, st.sampled_from([1, 2, 3, -1, -2, -3]))
+def test_slice_lengths(size: int, start: int, end: int, step: int) -> None:
+    picked = slice_indices(size, start, end, step)
+    wanted = len(picked)
+    if step > 0 or -size <= start:
+        assert list(picked) == list(range(size)[start:end:step])
+    else:
+        assert not size or picked[:1] == range(1)[: len(picked)]
+    assert slice_length(size, start, end, step) == wanted
+    assert substitute(slice_length(S, start, end, step), {"s": size}) == wanted
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 6), st.integers(0, 7), st.integers(0, 7))
+def test_slices_between_dimensions(size: int, start: int, end: int) -> None:
+    values = {"s": size, "b": start, "t": end}
+    wanted = len(range(size)[start:end])
+    assert substitute(slice_length(S, B, T, 1), values) == wanted
+    assert substitute(slice_length(S, B, 2**63 - 1, 1), values) == len(range(size)[start:])

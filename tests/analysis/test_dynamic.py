@@ -34,15 +34,21 @@ CLOSED = {
     "slices": (
         """g (float[b,s] x) => (float y)
         <int64[1] z = {0}, int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3}, int64[1] m1 = {-1},
-         int64[1] m2 = {-2}, int64[1] m3 = {-3}, int64[1] big = {9223372036854775807},
-         int64[1] small = {-9223372036854775807}>
+         int64[1] m2 = {-2}, int64[1] m3 = {-3}, int64[1] big = {9223372036854775807}>
         { a = Slice(x, z, big, one)  c = Slice(x, one, big, one)  d = Slice(x, m2, big, one)
           e = Slice(x, z, m1, one)  f = Slice(x, one, m1, one)  g1 = Slice(x, z, three, one)
           h = Slice(x, one, big, one, two)  i = Slice(x, z, big, one, three)
-          j = Slice(x, big, small, one, m1)  k = Slice(x, m1, small, one, m2)
-          l = Slice(x, m3, m1, one)  m = Slice(x, two, one, one)  n = Slice(x, big, z, one, m3)
-          y = Identity(a) }""",
+          l = Slice(x, m3, m1, one)  m = Slice(x, two, one, one)  y = Identity(a) }""",
         [*WITH_ZERO, {"b": 1, "s": 2}, {"b": 1, "s": 3}],
+    ),
+    # onnxruntime aborts on some backward slices of empty dimensions, so there is none here.
+    "backward slices": (
+        """g (float[b,s] x) => (float y)
+        <int64[1] z = {0}, int64[1] one = {1}, int64[1] m1 = {-1}, int64[1] m2 = {-2}, int64[1] m3 = {-3},
+         int64[1] big = {9223372036854775807}, int64[1] small = {-9223372036854775807}>
+        { j = Slice(x, big, small, one, m1)  k = Slice(x, m1, small, one, m2)  n = Slice(x, big, z, one, m3)
+          y = Identity(j) }""",
+        [*BS, {"b": 1, "s": 2}, {"b": 1, "s": 3}],
     ),
     "slice up to a dimension": (
         """g (float[b,s] x, float[1,32] table) => (float y)

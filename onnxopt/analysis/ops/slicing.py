@@ -131,13 +131,25 @@ def _cut(
 ) -> tuple[Dim, ...] | None:
     """The elements that are left; None where not all ends are known."""
     shape = context.known_shape(0)
-    index = [slice(None)] * len(shape)
-    for axis, parts in zip(axes, zip(*ranges, strict=True), strict=True):
-        if not all(isinstance(part, int) for part in parts):
-            return None
-        index[axis] = slice(*parts)
     grid = np.array(cells, object).reshape(shape)  # type: ignore[arg-type]
-    return tuple(grid[tuple(index)].reshape(-1))
+    for axis, (start, end, step) in zip(axes, zip(*ranges, strict=True), strict=True):
+        if not (isinstance(start, int) and isinstance(end, int) and isinstance(step, int)):
+            return None
+        grid = np.take(grid, slice_indices(grid.shape[axis], start, end, step), axis)
+    return tuple(grid.reshape(-1))
+
+
+def slice_indices(size: int, start: int, end: int, step: int) -> range:
+    """The indices that ``[start:end:step]`` picks.
+
+    A backward slice that starts before the first element starts at it, unlike in Python: the operator's specification
+    clamps the start into ``[0, size - 1]`` and the end into ``[-1, size - 1]``.
+    """
+    first = start + size if start < 0 else start
+    last = end + size if end < 0 else end
+    if step > 0:
+        return range(min(max(first, 0), size), min(max(last, 0), size), step)
+    return range(min(max(first, 0), size - 1), min(max(last, -1), size - 1), step)
 
 
 @infers("Split")
