@@ -12,6 +12,7 @@ from onnxopt.errors import ModelError
 from onnxopt.io import carry
 from onnxopt.io.decode_node import NodeDecoder, Scope
 from onnxopt.io.decode_tensor import TensorDecoder, props
+from onnxopt.io.text import checked, optional
 from onnxopt.io.types import TypeDecoder, encode_type
 
 # The IR version from which functions have value_info.
@@ -63,11 +64,11 @@ class _ModelDecoder:
         return ir.Model(
             graph,
             ir_version=proto.ir_version,
-            producer_name=proto.producer_name or None,
-            producer_version=proto.producer_version or None,
-            domain=proto.domain or None,
+            producer_name=optional(proto.producer_name),
+            producer_version=optional(proto.producer_version),
+            domain=optional(proto.domain),
             model_version=proto.model_version or None,
-            doc_string=proto.doc_string or None,
+            doc_string=optional(proto.doc_string),
             functions=list(functions.values()),
             metadata_props=props(proto.metadata_props),
             device_configurations=devices,
@@ -93,7 +94,7 @@ class _ModelDecoder:
         """Decode operator set imports; "ai.onnx" is another spelling of the default domain."""
         opsets: dict[str, int] = {}
         for item in protos:
-            domain = "" if item.domain == "ai.onnx" else item.domain
+            domain = "" if item.domain == "ai.onnx" else checked(item.domain)
             if opsets.setdefault(domain, item.version) != item.version:
                 raise ModelError(
                     f"{self.where}: it imports operator set '{item.domain}' in versions "
@@ -125,9 +126,9 @@ class _ModelDecoder:
             inputs,
             [scope.ready[name] for name in proto.output],
             nodes=nodes,
-            doc_string=proto.doc_string or None,
+            doc_string=optional(proto.doc_string),
             opset_imports=self._imports(proto.opset_import),
-            name=proto.name,
+            name=checked(proto.name),
             metadata_props=props(proto.metadata_props),
         )
         kept = [carry.Info(_copy(info), b"") for info in left.values()]
@@ -135,7 +136,11 @@ class _ModelDecoder:
         attributes = [self.nodes.attribute(item, []) for item in proto.attribute_proto]
         attributes += [ir.Attr(n, ir.AttributeType.UNDEFINED, None) for n in proto.attribute]
         return ir.Function(
-            proto.domain, proto.name, proto.overload, graph=graph, attributes=attributes
+            checked(proto.domain),
+            checked(proto.name),
+            checked(proto.overload),
+            graph=graph,
+            attributes=attributes,
         )
 
     def value(self, name: str, info: onnx.ValueInfoProto | None) -> ir.Value:
@@ -147,7 +152,7 @@ class _ModelDecoder:
             name=name,
             type=type_,
             shape=shape,
-            doc_string=info.doc_string or None,
+            doc_string=optional(info.doc_string),
             metadata_props=props(info.metadata_props),
         )
 
@@ -191,8 +196,8 @@ class _GraphDecoder:
             outputs,
             nodes=nodes,
             initializers=initializers,
-            doc_string=proto.doc_string or None,
-            name=proto.name or None,
+            doc_string=optional(proto.doc_string),
+            name=optional(proto.name),
             metadata_props=props(proto.metadata_props),
         )
         self._keep_leftover_infos()
@@ -205,8 +210,7 @@ class _GraphDecoder:
 
     def _define(self, value: ir.Value, what: str) -> ir.Value:
         name = value.name or ""
-        if isinstance(name, bytes):
-            raise self.model.nodes.not_text(name)
+        checked(name)
         if not name or name in self.ready:
             cause = f"is named '{name}' like another value" if name else "has no name"
             raise ModelError(f"{self.where}: {what} {cause}; the model is damaged")
@@ -240,7 +244,7 @@ class _GraphDecoder:
             existing.const_value = tensor
             return existing
         value = ir.Value(
-            name=proto.name,
+            name=checked(proto.name),
             type=ir.TensorType(tensor.dtype),
             shape=ir.Shape(proto.dims, frozen=True),
             const_value=tensor,
@@ -282,7 +286,7 @@ class _GraphDecoder:
         inner = self.infos.get(name)
         if value.type is None and not (value.is_initializer() or inner is not None):
             value.type, value.shape = self.model.types.decode(info.type)
-            value.doc_string = info.doc_string or None
+            value.doc_string = optional(info.doc_string)
             if info.metadata_props:
                 value.metadata_props.update(props(info.metadata_props) or {})
             return value

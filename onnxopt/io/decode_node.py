@@ -19,6 +19,7 @@ from onnxopt.errors import ModelError
 from onnxopt.io.carry import SparseTensor
 from onnxopt.io.decode_tensor import TensorDecoder, props
 from onnxopt.io.order import cycle_message, describe, sort_nodes
+from onnxopt.io.text import checked, optional
 from onnxopt.io.types import TypeDecoder
 
 if TYPE_CHECKING:
@@ -133,8 +134,7 @@ class NodeDecoder:
                 if name in pending or name in ready:
                     raise ModelError(self._twice(proto, name))
                 if name:
-                    self._check_text(name)
-                    pending[name] = values(name)
+                    pending[checked(name)] = values(name)
         nodes = []
         for proto in protos:
             nodes.append(self._node(proto, scopes))
@@ -146,16 +146,6 @@ class NodeDecoder:
             if cycle:
                 raise ModelError(f"{self.where}: {cycle_message(cycle)}")
         return nodes
-
-    def _check_text(self, *texts: object) -> None:
-        """Refuse text that is not UTF-8: protobuf hands it out as bytes, and does not take it back."""
-        for text in texts:
-            if type(text) is bytes:
-                raise self.not_text(text)
-
-    def not_text(self, name: object) -> ModelError:
-        """Make an error about a name that is not UTF-8."""
-        return ModelError(f"{self.where}: the name {name!r} is not UTF-8; export the model again")
 
     def _twice(self, proto: onnx.NodeProto, name: str) -> str:
         return (
@@ -173,8 +163,7 @@ class NodeDecoder:
             inputs.append(value)
         pending = scope.pending
         outputs = [pending[name] if name else ir.Value(name="") for name in proto.output]
-        op_type, domain, label, doc = proto.op_type, proto.domain, proto.name, proto.doc_string
-        self._check_text(op_type, domain, label, doc)
+        op_type, domain = checked(proto.op_type), checked(proto.domain)
         if not op_type:
             raise ModelError(
                 f"{self.where}: {describe(proto)} has no op_type; the model is damaged"
@@ -186,10 +175,10 @@ class NodeDecoder:
             op_type,
             inputs,
             self._attributes(proto, scopes) if proto.attribute else (),
-            overload=proto.overload,
+            overload=checked(proto.overload),
             outputs=outputs,
-            name=label,
-            doc_string=doc or None,
+            name=checked(proto.name),
+            doc_string=optional(proto.doc_string),
             metadata_props=props(proto.metadata_props),
             device_configurations=self._devices(proto, scopes)
             if proto.device_configurations
@@ -218,9 +207,9 @@ class NodeDecoder:
 
     def attribute(self, proto: onnx.AttributeProto, scopes: list[Scope]) -> ir.Attr:
         """Decode an attribute or a reference to a function's attribute."""
-        number, doc = int(proto.type), proto.doc_string or None
+        number, name, doc = int(proto.type), checked(proto.name), optional(proto.doc_string)
         if proto.ref_attr_name:
-            return ir.RefAttr(proto.name, proto.ref_attr_name, _Type(number), doc_string=doc)
+            return ir.RefAttr(name, checked(proto.ref_attr_name), _Type(number), doc_string=doc)
         if number == _Proto.UNDEFINED:
             number = self._type_by_field(proto)
         read = self._readers.get(number)
@@ -228,7 +217,7 @@ class NodeDecoder:
             raise ModelError(
                 f"{self.where}: attribute '{proto.name}' has type {number}, which is not one of ONNX's"
             )
-        return ir.Attr(proto.name, _ATTRIBUTE_TYPES[number], read(proto, scopes), doc_string=doc)
+        return ir.Attr(name, _ATTRIBUTE_TYPES[number], read(proto, scopes), doc_string=doc)
 
     def _type_by_field(self, proto: onnx.AttributeProto) -> _Type:
         present = {field.name for field, _ in proto.ListFields()}

@@ -13,6 +13,7 @@ from onnxopt.io.order import describe
 from onnxopt.io.paths import DataFile, DataFolder
 from onnxopt.io.skeleton import INLINE_BYTES, SELF
 from onnxopt.io.stored import BytesTensor, MappedTensor, ProtoTensor, byte_count
+from onnxopt.io.text import checked, optional
 from onnxopt.io.types import DATA_TYPES
 
 # Which data types each typed field may hold; int32_data holds all the types not named here.
@@ -27,7 +28,7 @@ _TYPED_FIELDS = {
 
 def props(entries: Sequence[onnx.StringStringEntryProto]) -> dict[str, str] | None:
     """Decode key-value entries; None for none, which saves a dictionary."""
-    return {entry.key: entry.value for entry in entries} if entries else None
+    return {checked(e.key): checked(e.value) for e in entries} if entries else None
 
 
 class TensorDecoder:
@@ -82,8 +83,8 @@ class TensorDecoder:
         if dims and min(dims) < 0:
             raise self.error(proto, f"its dims {list(dims)} are negative; the model is damaged")
         common: dict[str, Any] = {
-            "name": proto.name or None,
-            "doc_string": proto.doc_string or None,
+            "name": optional(proto.name),
+            "doc_string": optional(proto.doc_string),
             "metadata_props": props(proto.metadata_props),
         }
         if proto.data_location == onnx.TensorProto.EXTERNAL:

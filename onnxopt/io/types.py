@@ -6,6 +6,7 @@ import onnx
 import onnx_ir as ir
 
 from onnxopt.io.carry import VerbatimType
+from onnxopt.io.text import checked, optional
 
 _Dimension = onnx.TensorShapeProto.Dimension
 
@@ -51,7 +52,7 @@ class TypeDecoder:
             if inner is None or isinstance(inner, VerbatimType):
                 return self._verbatim(proto), None
             wrap = ir.SequenceType if kind == "sequence_type" else ir.OptionalType
-            return wrap(inner, denotation=proto.denotation or None), shape
+            return wrap(inner, denotation=optional(proto.denotation)), shape
         if kind is None and not proto.denotation:
             return None, None
         return self._verbatim(proto), None
@@ -67,21 +68,21 @@ class TypeDecoder:
         dtype = DATA_TYPES.get(tensor.elem_type)
         if dtype is None:
             raise ValueError(f"element type {tensor.elem_type} is not one of ONNX's")
-        return wrap(dtype, denotation=proto.denotation or None), shape
+        return wrap(dtype, denotation=optional(proto.denotation)), shape
 
     def _verbatim(self, proto: onnx.TypeProto) -> VerbatimType:
-        return VerbatimType(proto.SerializeToString(), proto.denotation or None)
+        return VerbatimType(proto.SerializeToString(), optional(proto.denotation))
 
     def shape(self, proto: onnx.TensorShapeProto) -> ir.Shape:
         """Decode a shape."""
         dims = [self._dim(dim) for dim in proto.dim]
-        denotations = [dim.denotation or None for dim in proto.dim]
+        denotations = [optional(dim.denotation) for dim in proto.dim]
         return ir.Shape(dims, denotations=denotations, frozen=True)
 
     def _dim(self, proto: _Dimension) -> int | ir.SymbolicDim:
         if proto.HasField("dim_value"):
             return int(proto.dim_value)
-        name = proto.dim_param
+        name = checked(proto.dim_param)
         if not name:
             return ir.SymbolicDim(None)
         symbol = self._symbols.get(name)
