@@ -51,7 +51,14 @@ class Verifier:
             timeout_s=options.timeout,
             custom_op_libraries=options.custom_op_libraries,
             exact=exact,
+            on_progress=self._progress,
         )
+
+    def _progress(self, provider: str, stage: str, sample: int) -> None:
+        where = provider.removesuffix("ExecutionProvider")
+        words = stage.replace("reference", "original").replace("candidate", "result")
+        what = words.replace("-", " ")
+        self._options.stage(f"validating on {where}: {what}, sample {sample + 1}")
 
     def _samples(self, shapes: ir.Model | None) -> Sequence[dict[str, Any]]:
         if self._feeds is None:
