@@ -26,17 +26,13 @@ from onnxopt.analysis.context import (
     unknown_elements,
     unknown_shape,
 )
-from onnxopt.analysis.dims import Dim, fresh, is_unknown, render, symbol
+from onnxopt.analysis.declared import declare_dtype, declared_dim, graphs_of, refine
+from onnxopt.analysis.dims import Dim, DimExpr, is_nonnegative, is_unknown, render
 from onnxopt.analysis.fallback import infer_by_schema
 from onnxopt.analysis.naming import dtype_name
 
 _NOTHING = Fact()
 _SMALL_BYTES = 4096
-_NO_NAMES = frozenset(
-    {"", "?", "*", "-1", "None", "none", "null", "Any", "any", "Unknown", "unknown"}
-)
-"""What converters write for a dimension without a name; two of them need not be equal."""
-
 _STANDARD_DOMAINS = frozenset({"", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training"})
 
 
@@ -56,6 +52,8 @@ class Facts:
         self._facts: dict[ir.Value, Fact] = {}
         self._arrays: dict[ir.Value, tuple[ir.TensorProtocol, np.ndarray]] = {}
         self._imports: dict[ir.Graph, Mapping[str, int]] = {}
+        self._counts: set[DimExpr] = set()
+        self._depth = 0
         self._model_imports: Mapping[str, int] = model.opset_imports
         self._scope: Mapping[str, int] = self._model_imports
         self.walk(model.graph)
@@ -168,14 +166,28 @@ class Facts:
             found = self._facts[value] = self._leaf(value)
         return found
 
+    def is_count(self, dim: Dim) -> bool:
+        """Whether an integer is >= 0 in every run that succeeds: by what it is, or as the size of a tensor."""
+        return is_nonnegative(dim) or dim in self._counts
+
+    def add_counts(self, dims: Iterable[Dim]) -> None:
+        """Notes sizes of a tensor. Those inside of bodies are not noted, since a body may not run."""
+        if self._depth == 1:
+            self._counts.update(
+                dim for dim in dims if isinstance(dim, DimExpr) and not is_nonnegative(dim)
+            )
+
     # Updates
 
     def infer(self, node: ir.Node) -> None:
         """Works out the facts of a node's outputs from those of its inputs; also for a node outside of any graph."""
-        outer = self._scope
-        self._scope = self._imports_at(node)
-        self._infer(node, self._scope)
-        self._scope = outer
+        outer = self._scope, self._depth
+        # Where the node will lie is not known, so that none of its sizes are noted.
+        self._scope, self._depth = self._imports_at(node), 2
+        try:
+            self._infer(node, self._scope)
+        finally:
+            self._scope, self._depth = outer
 
     def copy_facts(self, old: ir.Value, new: ir.Value) -> None:
         """Takes over the facts of ``old`` for a value that stands for it.
@@ -187,7 +199,7 @@ class Facts:
             target = Fact()
         self._facts[new] = merged = Fact(
             source.dtype if target.dtype is None else target.dtype,
-            _refine(source.shape, target.shape),
+            refine(source.shape, target.shape),
             self.content(old) if target.content is None else target.content,
         )
         merged.container = target.container or source.container
@@ -218,8 +230,12 @@ class Facts:
         scope = self._scope
         if isinstance(graph, ir.Graph):
             self._imports[graph] = scope
-        for node in graph:
-            self._infer(node, scope)
+        self._depth += 1
+        try:
+            for node in graph:
+                self._infer(node, scope)
+        finally:
+            self._depth -= 1
 
     def _walk_function(self, function: ir.Function) -> None:
         self._imports[function.graph] = self._scope = function.opset_imports
@@ -240,7 +256,7 @@ class Facts:
             if not known:
                 self._declare(value, fact)
             elif fact.dtype is None and fact.container is None:
-                _declare_dtype(value, fact)
+                declare_dtype(value, fact)
             if fact.shape is not None:
                 for dim in fact.shape:
                     if dim.__class__ is int and dim < 0:
@@ -277,26 +293,19 @@ class Facts:
 
     def _declare(self, value: ir.Value, fact: Fact) -> None:
         """Takes over what the file says about a value."""
-        _declare_dtype(value, fact)
+        declare_dtype(value, fact)
         # What files say of the shapes of their outputs is too often a guess.
         guessed = value.is_graph_output() and value.producer() is not None
         if fact.container is None and value.shape is not None and not guessed:
-            fact.shape = tuple(self._declared_dim(dim) for dim in value.shape)
-
-    def _declared_dim(self, dim: int | ir.SymbolicDim) -> Dim:
-        if isinstance(dim, int):
-            return dim if dim >= 0 else fresh()
-        # A name in a function means nothing outside of it, and not the same in two calls.
-        if dim.value is None or dim.value in _NO_NAMES or self._scope is not self._model_imports:
-            return fresh()
-        return symbol(dim.value)
+            named = self._scope is self._model_imports
+            fact.shape = tuple(declared_dim(dim, named) for dim in value.shape)
 
     def _imports_at(self, where: ir.Node | ir.Graph) -> Mapping[str, int]:
         if isinstance(where, ir.Graph):
             return self._imports.get(where, self._model_imports)
         graph = where.graph
         if graph is None:
-            graph = next(iter(_graphs_of(where.inputs)), None)
+            graph = next(iter(graphs_of(where.inputs)), None)
         return self._model_imports if graph is None else self._imports.get(graph, self._scope)
 
     def _write(self, value: ir.Value) -> bool:
@@ -314,37 +323,3 @@ class Facts:
             )
             changed = True
         return changed
-
-
-def _graphs_of(values: Iterable[ir.Value | None]) -> Iterable[ir.Graph]:
-    """The graphs that values lie in, also when only their producers' inputs do."""
-    pending = [value for value in values if value is not None]
-    seen = 0
-    while pending and seen < 64:
-        value = pending.pop()
-        seen += 1
-        if value.graph is not None:
-            yield value.graph
-        elif (node := value.producer()) is not None:
-            pending.extend(item for item in node.inputs if item is not None)
-
-
-def _declare_dtype(value: ir.Value, fact: Fact) -> None:
-    declared = value.type
-    if isinstance(declared, ir.TensorType):
-        if declared.dtype != ir.DataType.UNDEFINED:
-            fact.dtype = declared.dtype
-    elif declared is not None:
-        fact.container = declared
-
-
-def _refine(old: Shape | None, new: Shape | None) -> Shape | None:
-    if old is None or new is None or len(old) != len(new):
-        return old if new is None else new
-    return tuple(_refine_dim(a, b) for a, b in zip(old, new, strict=True))
-
-
-def _refine_dim(old: Dim, new: Dim) -> Dim:
-    if isinstance(new, int) or (is_unknown(old) and not is_unknown(new)):
-        return new
-    return old

@@ -300,6 +300,10 @@ def test_slice_lengths(size: int, start: int, end: int, step: int) -> None:
         assert list(picked) == list(range(size)[start:end:step])
     else:
         assert not size or picked[:1] == range(1)[: len(picked)]
+    if step < 0 and end >= 2**31 - 1:
+        # Runtimes differ.
+        assert is_unknown(slice_length(S, start, end, step))
+        return
     assert slice_length(size, start, end, step) == wanted
     assert substitute(slice_length(S, start, end, step), {"s": size}) == wanted
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from onnxopt.analysis.dims import is_unknown
 from onnxopt.analysis.facts import Facts
 
 from .harness import check_runs, parse
@@ -180,6 +181,17 @@ CLOSED = {
           u = MaxPool<kernel_shape = [3, 3], ceil_mode = 1>(y) }""",
         IMAGES,
     ),
+    "sizes that only windows keep from being negative": (
+        """g (float[b,4,s] x, float[6,4,5] w) => (float[] y)
+        <int64[1] rest = {-1}, int64[3] minus = {-1, -1, -1}, int64[3] ones = {1, 1, 1},
+         int64[1] none = {0}, int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3}>
+        { c = Conv<strides = [2]>(x, w)  shape = Shape(c)  b = Slice(shape, none, one)
+          length = Slice(shape, two, three)  target = Concat<axis = 0>(b, length, rest)
+          turned = Transpose<perm = [0, 2, 1]>(c)  y = Reshape(turned, target)
+          eq = Equal(shape, minus)  pick = Where(eq, ones, shape)  e = Expand(c, pick)
+          half = Div(length, two) }""",
+        [{"b": 2, "s": 5}, {"b": 1, "s": 12}],
+    ),
     "images": (
         """g (float[n,4,h,w] x) => (float y)
         <float[0] none = {}, float[4] twice = {1, 1, 2, 3}, float[4] half = {1, 1, 0.5, 0.25},
@@ -254,3 +266,17 @@ def test_a_shape_chain_gives_the_symbols_back() -> None:
     assert facts.describe(by_name["scores"]) == "float32[b,4,s,s]"
     content = facts.content(by_name["target"])
     assert content == (*(facts.shape(model.graph.inputs[0]) or ())[:2], 4, -1)
+
+
+def test_sizes_of_tensors_that_may_not_be_computed_prove_nothing() -> None:
+    model = parse("""g (float[4,s] x, float[4,4,s] z, float[6,4,5] w, bool go) => (float[] y)
+      <int64[1] one = {1}, int64[1] two = {2}, int64[1] four = {4}, int64[1] rest = {-1}>
+      { k = If(go) <then_branch = t () => (int64[] n) { c = Conv(z, w) shape = Shape(c) n = ReduceMax<keepdims = 0>(shape) },
+          else_branch = e () => (int64[] m) { m = Size(x) }>
+        shape2 = Shape(x)  s = Slice(shape2, one, two)  less = Sub(s, four)
+        target = Concat<axis = 0>(less, rest)  y = Reshape(x, target) }""")
+    facts = Facts(model)
+    # Where s is 3 the target is [-1, -1], which is an error, but where a model had [s - 4] alone, -1 would be the rest.
+    shape = facts.shape(model.graph.outputs[0])
+    assert shape is not None
+    assert all(is_unknown(dim) for dim in shape)

@@ -10,6 +10,7 @@ from onnxopt.analysis.context import Context, infers
 from onnxopt.analysis.dims import (
     Dim,
     equal,
+    floor_divide,
     less,
     maximum,
     minimum,
@@ -170,16 +171,23 @@ def _operand_dtype(context: Context) -> ir.DataType | None:
 def infer_arithmetic(context: Context) -> None:
     """Arithmetic on two inputs of one type."""
     _broadcast(context, _operand_dtype(context))
-    function = _ARITHMETIC.get(context.node.op_type)
-    if function is not None:
-        map_content(context, function, 2)
+    if context.node.op_type == "Div":
+        map_content(context, lambda a, b: _quotient(context, a, b), 2)
+    elif context.node.op_type in _ARITHMETIC:
+        map_content(context, _ARITHMETIC[context.node.op_type], 2)
+
+
+def _quotient(context: Context, a: Dim, b: Dim) -> Dim:
+    """The quotient rounded towards zero, which for sizes is the same as rounding down."""
+    if context.facts.is_count(a) and context.facts.is_count(b):
+        return floor_divide(a, b)
+    return truncating_divide(a, b)
 
 
 _ARITHMETIC: dict[str, Callable[[Dim, Dim], Dim | None]] = {
     "Add": lambda a, b: a + b,
     "Sub": lambda a, b: a - b,
     "Mul": lambda a, b: a * b,
-    "Div": truncating_divide,
 }
 
 
@@ -214,7 +222,18 @@ def infer_mod(context: Context) -> None:
 def infer_comparison(context: Context) -> None:
     """A comparison, decided where the dimensions allow it."""
     _broadcast(context, BOOL)
-    map_content(context, _COMPARISONS[context.node.op_type], 2)
+    if context.node.op_type == "Equal":
+        map_content(context, lambda a, b: _decided(_same(context, a, b)), 2)
+    else:
+        map_content(context, _COMPARISONS[context.node.op_type], 2)
+
+
+def _same(context: Context, a: Dim, b: Dim) -> bool | None:
+    """Whether two integers are equal; no size is negative."""
+    for one, other in ((a, b), (b, a)):
+        if isinstance(one, int) and one < 0 and context.facts.is_count(other):
+            return False
+    return equal(a, b)
 
 
 def _decided(answer: bool | None) -> Dim | None:
@@ -226,7 +245,6 @@ def _negated(answer: bool | None) -> Dim | None:
 
 
 _COMPARISONS: dict[str, Callable[[Dim, Dim], Dim | None]] = {
-    "Equal": lambda a, b: _decided(equal(a, b)),
     "Less": lambda a, b: _decided(less(a, b)),
     "Greater": lambda a, b: _decided(less(b, a)),
     "LessOrEqual": lambda a, b: _negated(less(b, a)),

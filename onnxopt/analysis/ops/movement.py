@@ -12,7 +12,6 @@ from onnxopt.analysis.dims import (
     DimExpr,
     at_least,
     fresh,
-    is_nonnegative,
     product,
 )
 from onnxopt.analysis.ops.common import axes_of, volume_ratio
@@ -28,7 +27,10 @@ def infer_reshape(context: Context) -> None:
     target = _reshape_target(context)
     data = context.shape(0)
     copies = context.integer("allowzero", 0) == 0
-    dims = [_target_dim(index, item, data, copies) for index, item in enumerate(target)]
+    dims = [
+        _target_dim(index, item, data, copies, context.facts.is_count(item))
+        for index, item in enumerate(target)
+    ]
     context.out.shape = _solve(dims, target, data)
     context.set_cells(context.cells(0))
 
@@ -42,7 +44,9 @@ def _reshape_target(context: Context) -> tuple[Dim, ...]:
     return target
 
 
-def _target_dim(index: int, item: Dim, data: Shape | None, copies: bool) -> Dim | None:
+def _target_dim(
+    index: int, item: Dim, data: Shape | None, copies: bool, is_count: bool
+) -> Dim | None:
     """One dimension of the output; None for one that follows from the rest."""
     if isinstance(item, int):
         if item == 0 and copies:
@@ -52,7 +56,7 @@ def _target_dim(index: int, item: Dim, data: Shape | None, copies: bool) -> Dim 
                 raise Unknown
             return data[index]
         return None if item < 0 else item
-    return item if is_nonnegative(item) else None
+    return item if is_count else None
 
 
 def _solve(dims: list[Dim | None], target: tuple[Dim, ...], data: Shape | None) -> Shape:

@@ -40,6 +40,7 @@ def infer_shape(context: Context) -> None:
     context.out.shape = (len(picked),)
     if len(picked) <= MAX_CONTENT:
         context.out.content = picked
+        context.facts.add_counts(picked)
 
 
 def _clamp(axis: int, shape: tuple[Dim, ...]) -> int:

@@ -83,7 +83,7 @@ def slice_length(dim: Dim, start: Dim, end: Dim, step: Dim) -> Dim:
     if not isinstance(step, int) or step == 0:
         return fresh()
     if step < 0:
-        return _backward_length(dim, start, end, -step)
+        return fresh() if _ambiguous(end, step) else _backward_length(dim, start, end, -step)
     first = _from_front(dim, start)
     if first is None:
         return fresh()
@@ -135,8 +135,15 @@ def _cut(
     for axis, (start, end, step) in zip(axes, zip(*ranges, strict=True), strict=True):
         if not (isinstance(start, int) and isinstance(end, int) and isinstance(step, int)):
             return None
+        if _ambiguous(end, step):
+            return None
         grid = np.take(grid, slice_indices(grid.shape[axis], start, end, step), axis)
     return tuple(grid.reshape(-1))
+
+
+def _ambiguous(end: Dim, step: int) -> bool:
+    """Whether runtimes differ: onnxruntime takes the greatest integers as the end that ``step`` goes to."""
+    return step < 0 and isinstance(end, int) and end >= _TO_THE_END
 
 
 def slice_indices(size: int, start: int, end: int, step: int) -> range:
