@@ -18,7 +18,7 @@ from .builder import Builder
 from .gate import Gate
 from .names import Names
 from .schema import illegal
-from .scopes import Scope, Scopes, owner, subgraphs
+from .scopes import Scope, Scopes, differentiates, owner, subgraphs
 from .stats import Stats
 from .uses import is_dead, use_count
 
@@ -87,6 +87,7 @@ class Editor:
         self.scopes = Scopes(model)
         self.names = Names(self.scopes)
         self.budget = Budget(model)
+        self._differentiates = differentiates(model)
 
     def builder(self, anchor: ir.Node) -> Builder:
         """Returns a builder for a rewrite at ``anchor``."""
@@ -119,7 +120,8 @@ class Editor:
     def remove_dead(self, nodes: Iterable[ir.Node]) -> list[ir.Node]:
         """Removes those of ``nodes`` that nothing reads, and what only they read, in turn."""
         removed: list[ir.Node] = []
-        stack = list(nodes)
+        # What a model that differentiates itself reads by name looks dead.
+        stack = [] if self._differentiates else list(nodes)
         while stack:
             node = stack.pop()
             if node.graph is None or not is_dead(node):
@@ -150,6 +152,8 @@ class Editor:
         return around
 
     def _refusal(self, rewrite: Rewrite) -> str | None:
+        if self._differentiates:
+            return "the model differentiates itself, so that its nodes must stay as they are"
         scope = self.scopes.of(owner(rewrite.anchor))
         for node in rewrite.nodes:
             if (node.domain, node.op_type, node.overload) in self.model.functions:
@@ -186,9 +190,11 @@ class Editor:
     def _misplaced(
         self, old: ir.Value, new: ir.Value, fresh: set[ir.Value], rewrite: Rewrite
     ) -> str | None:
-        if not old.is_graph_output() or new in fresh or new in rewrite.constants:
+        if not old.is_graph_output() or new in fresh or self._can_take_name(old, new):
             return None
-        if self._can_take_name(old, new) or len(set(rewrite.origin)) > 1:
+        if self._opset(self.scopes.of(owner(rewrite.anchor)), "") is None:
+            return "a graph output needs an Identity, whose operator set the model does not import"
+        if new in rewrite.constants or len(set(rewrite.origin)) > 1:
             return None
         return "a graph output must keep a node of its own"
 

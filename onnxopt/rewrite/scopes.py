@@ -38,6 +38,16 @@ def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
             yield from attr.as_graphs()
 
 
+def differentiates(model: ir.Model) -> bool:
+    """Tells whether a model computes derivatives of itself, so that its own nodes are data to it.
+
+    ``Gradient`` of ``ai.onnx.preview.training`` names the values between which it differentiates.
+    """
+    if "ai.onnx.preview.training" not in model.opset_imports:
+        return False
+    return any(node.op_type == "Gradient" for node in model.graph.all_nodes())
+
+
 class Scopes:
     """The tree of graphs of a model, kept while it is edited."""
 

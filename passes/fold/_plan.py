@@ -25,7 +25,7 @@ class Plan:
     """Chooses the frontier of a region.
 
     Args:
-        region: The region; what is not worth folding is taken out of it.
+        region: The region; what is not worth folding is made to stay.
         budget: What the model may grow by.
         nbytes: Gives the size of a value in bytes; None where it is unknown.
         decline: Called with each node that would make the model grow.
@@ -48,27 +48,27 @@ class Plan:
     def frontier(self) -> list[ir.Node]:
         """Returns the nodes to replace by constants, in order; their growth is paid for."""
         for _ in range(_GROUP_ROUNDS):
-            if not self._drop_unaffordable_groups():
+            if not self._keep_unaffordable_groups():
                 break
         else:
-            self._drop_unaffordable_nodes()
+            self._keep_unaffordable_nodes()
         return self._candidates()
 
     def _candidates(self) -> list[ir.Node]:
         chosen = []
-        for node in reversed(list(self._region.nodes)):
+        for node in reversed(self._region.leaving()):
             wanted = self._region.wanted(node)
             if any(self._region.is_sequence(v) for v in wanted):
-                self._region.drop(node)
+                self._region.stay(node)
             elif wanted:
                 chosen.append(node)
         return chosen[::-1]
 
-    def _drop_unaffordable_groups(self) -> bool:
-        """Drops nodes that would make the model grow; tells whether it dropped any."""
+    def _keep_unaffordable_groups(self) -> bool:
+        """Keeps nodes that would make the model grow; tells whether it kept any."""
         large = [n for n in self._candidates() if self._added([n]) > _SMALL]
         spent = 0
-        dropped = False
+        kept = False
         for group in self._groups(large):
             growth = self._growth(group)
             if self._budget.allows(growth + spent):
@@ -80,22 +80,22 @@ class Plan:
                     spent += max(alone, 0)
                 else:
                     self._decline(node)
-                    self._region.drop(node)
-                    dropped = True
-        if not dropped:
+                    self._region.stay(node)
+                    kept = True
+        if not kept:
             self._budget.spend(spent)
-        return dropped
+        return kept
 
-    def _drop_unaffordable_nodes(self) -> None:
-        """Judges each node alone, users first: what a dropped one reads comes up for its own turn."""
-        for node in reversed(list(self._region.nodes)):
+    def _keep_unaffordable_nodes(self) -> None:
+        """Judges each node alone, users first: what one that stays reads comes up for its own turn."""
+        for node in reversed(self._region.leaving()):
             if self._region.wanted(node) and self._added([node]) > _SMALL:
                 growth = self._growth([node])
                 if self._budget.allows(growth):
                     self._budget.spend(growth)
                 else:
                     self._decline(node)
-                    self._region.drop(node)
+                    self._region.stay(node)
 
     # What it costs
 

@@ -33,6 +33,8 @@ def in_order(graph: ir.Graph) -> Iterator[ir.Node]:
 class Region:
     """Foldable nodes whose inputs are all constants, in order.
 
+    Some of them may stay in the graph all the same: they can be computed, but are not replaced.
+
     Args:
         model: The model.
         facts: Its facts.
@@ -43,6 +45,7 @@ class Region:
         self.facts = facts
         self.nodes: dict[ir.Node, None] = {}
         self._reads: Counter[ir.Value] = Counter()
+        self._staying: set[ir.Node] = set()
         for node in in_order(graph):
             if self._belongs(node, model):
                 self.nodes[node] = None
@@ -61,16 +64,31 @@ class Region:
         return value.producer() in self.nodes or self.facts.const_tensor(value) is not None
 
     def drop(self, node: ir.Node) -> None:
-        """Takes a node out of the region; what it reads may now be on the frontier."""
-        del self.nodes[node]
-        self._reads.subtract(v for v in node.inputs if v is not None)
+        """Takes a node that cannot be computed out of the region, and all that depends on it."""
+        pending = [node]
+        while pending:
+            gone = pending.pop()
+            if gone in self.nodes:
+                self.stay(gone)
+                del self.nodes[gone]
+                pending.extend(user for v in gone.outputs for user, _ in v.uses())
+
+    def stay(self, node: ir.Node) -> None:
+        """Leaves a node in the graph; what it reads is then wanted."""
+        if node not in self._staying:
+            self._staying.add(node)
+            self._reads.subtract(v for v in node.inputs if v is not None)
+
+    def leaving(self) -> list[ir.Node]:
+        """Returns the nodes that do not stay, in order."""
+        return [node for node in self.nodes if node not in self._staying]
 
     def wanted(self, node: ir.Node) -> list[ir.Value]:
-        """Returns the outputs of a node that are needed outside of the region."""
+        """Returns the outputs of a node that are needed by what stays."""
         return [v for v in node.outputs if self.is_wanted(v)]
 
     def is_wanted(self, value: ir.Value) -> bool:
-        """Tells whether something outside of the region reads a value, or a graph returns it."""
+        """Tells whether something that stays reads a value, or a graph returns it."""
         if value.is_graph_output():
             return True
         return use_count(value) > self._reads[value]
@@ -92,7 +110,9 @@ class Region:
             reads.update(inputs)
             for value in inputs:
                 producer = self._inside(value)
-                if producer is None or producer in found or not _only_serves(producer, reads):
+                if producer is None or producer in self._staying or producer in found:
+                    continue
+                if not _only_serves(producer, reads):
                     continue
                 found[producer] = None
                 pending.append(producer)

@@ -113,6 +113,8 @@ class _Round:
     def _batch(self, nodes: list[ir.Node], extra: Collection[ir.Value]) -> None:
         """Computes nodes in one session; where that fails, in halves, down to the guilty ones."""
         run = self._context.evaluate
+        # A failure takes what depends on it out of the region.
+        nodes = [n for n in nodes if n in self._region.nodes]
         if not nodes or run is None:
             return
         values = [v for n in nodes for v in n.outputs if v in extra or self._region.is_wanted(v)]
