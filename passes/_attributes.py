@@ -24,6 +24,8 @@ def attribute_key(attr: ir.Attr) -> Hashable:
         return struct.pack("<d", attr.as_float())
     if attr.type == ir.AttributeType.FLOATS:
         return tuple(struct.pack("<d", number) for number in attr.as_floats())
+    if attr.type in (ir.AttributeType.TYPE_PROTO, ir.AttributeType.TYPE_PROTOS):
+        return (attr.type, repr(attr.value))
     if isinstance(attr.value, (list, tuple)):
         return (attr.type, tuple(attr.value))
     return (attr.type, attr.value)
