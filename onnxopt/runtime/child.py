@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -127,8 +128,15 @@ class _Watch:
 
 
 def _environment() -> dict[str, str]:
-    """The child imports this very package, wherever it lies, and nothing from the user's folder."""
+    """The child imports this very package, wherever it lies, and nothing from the user's folder.
+
+    Where the package is installed the child finds it anyway; naming site-packages in PYTHONPATH
+    would put all of it before the standard library.
+    """
     root = str(Path(__file__).resolve().parents[2])
+    installed = {Path(place).resolve() for place in sysconfig.get_paths().values()}
+    if Path(root) in installed:
+        return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     inherited = os.environ.get("PYTHONPATH")
     path = root if not inherited else os.pathsep.join([root, inherited])
     return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}

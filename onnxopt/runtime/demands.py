@@ -91,7 +91,7 @@ def _dim(value: ir.Value | None, axis: int) -> Dim | None:
     shape = dims(value)
     if shape is None or not -len(shape) <= axis < len(shape):
         return None
-    return shape[axis] or None
+    return None if shape[axis] == "" else shape[axis]
 
 
 def _gather(site: Site) -> None:
@@ -149,6 +149,17 @@ def _role(name: str) -> Callable[[Site], None]:
     return demand
 
 
+def _split(site: Site) -> None:
+    site.facts.role = "split"
+    size = _dim(site.operand(0), attribute(site.node, "axis", 0))
+    site.facts.operand = None if size is None else [size]
+
+
+def _key_lens(site: Site) -> None:
+    shape = dims(site.operand(1))  # (batch, heads, positions, size) or (batch, positions, size)
+    site.bound(shape[-2] if shape else None, inclusive=True, least=1)
+
+
 def _domain(name: str) -> Callable[[Site], None]:
     def demand(site: Site) -> None:
         site.facts.domain = site.facts.domain or name
@@ -199,9 +210,12 @@ def _cast(site: Site) -> None:
         site.facts.role = site.facts.role or "mask"
 
 
-def _where_mask(site: Site) -> None:
+def _attention_mask(site: Site) -> None:
+    """Boolean masks select; others are added to the scores."""
     if site.whole:
-        site.facts.role = site.facts.role or "mask"
+        value = site.operand(site.index)
+        boolean = value is None or value.dtype in (None, ir.DataType.BOOL)
+        site.facts.role = site.facts.role or ("mask" if boolean else "additive-mask")
 
 
 def _keys(attribute_name: str) -> Callable[[Site], None]:
@@ -306,7 +320,7 @@ DEMANDS: dict[tuple[str, int], Demand] = {
     ("Squeeze", 1): _role("axes"),
     ("Unsqueeze", 1): _role("axes"),
     ("CumSum", 1): _role("axes"),
-    ("Split", 1): _role("split"),
+    ("Split", 1): _split,
     ("TopK", 1): _role("k"),
     ("NonMaxSuppression", 2): _role("k"),
     ("Range", 0): _role("range-start"),
@@ -329,7 +343,8 @@ DEMANDS: dict[tuple[str, int], Demand] = {
     ("Equal", 1): _equal,
     ("Sub", 1): _from_one,
     ("Cast", 0): _cast,
-    ("Attention", 3): _where_mask,
+    ("Attention", 3): _attention_mask,
+    ("Attention", 6): _key_lens,
     ("LabelEncoder", 0): _keys("keys_strings"),
     ("CategoryMapper", 0): _keys("cats_strings"),
     ("TfIdfVectorizer", 0): _keys("pool_strings"),

@@ -40,9 +40,10 @@ class Facts:
         unknown_bound: it is used as an index into something whose size is unknown.
         choices: constants it is compared with for equality.
         thresholds: constants it is compared with by order.
-        role: '' or one of mask, axes, trip, condition, and the shape-like ones: reshape, expand,
+        role: '' or one of mask, additive-mask, axes, trip, condition, and the shape-like ones: reshape, expand,
             repeats, dims, sizes, scales, starts, ends, steps, pads, k, split, range.
-        operand: for shape-like roles, the shape of the data beside it (None if unknown).
+        operand: for shape-like roles, the shape of the data beside it (None if unknown); for
+            split, only the size of the axis that is split.
         domain: '' or one of positive, unit, nonzero.
         strings: keys that string operators look for.
         axis_sizes: axis -> size that a constant operand forces on a dynamic axis.

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxopt.errors import UsageError
+from onnxopt.errors import ModelError, UsageError
 from onnxopt.runtime import providers as provider_names
 from onnxopt.runtime.inputs import DEFAULT_SAMPLES, GeneratedFeeds
 from onnxopt.runtime.job import Job
 from onnxopt.runtime.running import Progress, Request, run_on
+from onnxopt.runtime.sessions import one_line
 from onnxopt.runtime.validation import ProviderResult, Status, Validation
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def validate(
 
     Raises:
         UsageError: an unknown provider, an empty list of feeds, a missing custom operator library.
+        ModelError: ``model`` is None and the reference cannot be read.
         RuntimeMissingError: onnxruntime or a provider asked for is not installed.
     """
     begun = time.monotonic()
@@ -121,12 +123,10 @@ def compare(
     Returns:
         The verdict: failed without running anything where the interfaces differ.
     """
-    import onnx_ir
-
     from onnxopt.runtime.interface import differences
 
-    model = onnx_ir.load(reference) if model is None else model
-    other = onnx_ir.load(candidate) if other is None else other
+    model = _load(_absolute(reference)) if model is None else model
+    other = _load(_absolute(candidate)) if other is None else other
     wrong, remarks = differences(model, other)
     if wrong:
         return Validation("failed", f"the interfaces differ: {'; '.join(wrong)}", remarks=remarks)
@@ -172,7 +172,10 @@ def _generation(job: Job, given: GeneratedFeeds | None, model: ir.Model | None) 
 def _load(path: str) -> ir.Model:
     import onnx_ir
 
-    return onnx_ir.load(path)
+    try:
+        return onnx_ir.load(path)
+    except Exception as error:  # the operating system, protobuf and onnx-ir each raise their own
+        raise ModelError(f"{path}: cannot be read as an ONNX model: {one_line(error)}") from error
 
 
 def _verdict(results: list[ProviderResult], job: Job) -> Validation:

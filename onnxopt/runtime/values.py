@@ -117,6 +117,8 @@ def _values(
         return [words[int(i)] for i in rng.integers(0, len(words), math.prod(shape))]
     if facts.role in shapelike.ROLES and len(shape) <= 1:
         return shapelike.draw(facts, shape, spec.dtype, sizes, variant)
+    if facts.role == "additive-mask":
+        return (_mask(shape, variant, rng) - 1) * 1e4
     if _is_mask(spec):
         return _mask(shape, variant, rng)
     if spec.dtype == "bool":

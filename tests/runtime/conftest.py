@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -31,7 +32,7 @@ def write(tmp_path: Path) -> Writer:
     count = iter(range(100))
 
     def writer(
-        text: str | onnx.ModelProto, weights: dict[str, np.ndarray] | None = None, **kwargs: object
+        text: str | onnx.ModelProto, weights: dict[str, np.ndarray] | None = None, **kwargs: Any
     ) -> Path:
         path = tmp_path / f"model-{next(count)}.onnx"
         onnx.save(_proto(text, weights), path, **kwargs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ml_dtypes
 import numpy as np
 import onnx
@@ -13,7 +15,7 @@ from onnxopt.runtime.tensors import pack, unpack
 
 
 def _unary(
-    op: str, source: int, target: int, shape: list[int], **attributes: int
+    op: str, source: int, target: int, shape: list[int], **attributes: Any
 ) -> onnx.ModelProto:
     node = helper.make_node(op, ["x"], ["y"], **attributes)
     graph = helper.make_graph(

@@ -124,6 +124,15 @@ def test_masks_by_structure(parse: Loader, body: str) -> None:
     assert any((mask == 1).all() for mask in masks)
 
 
+def test_masks_added_to_attention_scores(parse: Loader) -> None:
+    text = """g (float[2, 3, T, 8] q, float[2, 3, S, 8] k, float[2, 3, S, 8] v, float[T, S] bias)
+        => (float y) { y = Attention(q, k, v, bias) }"""
+    model = parse(HEADER.replace("8,", "11,", 1).replace("17]", "23]") + text)
+    masks = [feed["bias"] for feed in generate(model, samples=6)]
+    assert {0.0, -1e4} == set(np.concatenate([m.ravel() for m in masks]).tolist())
+    assert all((m == 0).any(axis=-1).all() for m in masks)
+
+
 @pytest.mark.parametrize("dtype", ["int64", "bool", "float"])
 def test_masks_by_name(parse: Loader, dtype: str) -> None:
     text = (
@@ -179,6 +188,7 @@ def test_token_ids_contain_the_compared_pad_token(parse: Loader) -> None:
             lambda x, s: all(b in (1, a) for a, b in zip(x.shape, s, strict=True)),
         ),
         ("y = Tile(x, s)", lambda _, s: s.min() >= 1 and s.max() <= 2),
+        ("p, q = Split<axis = 1>(x, s)", lambda x, s: s.sum() == x.shape[1]),
         ("y = ConstantOfShape(s)", lambda _, s: s.min() >= 1 and s.max() <= 5),
     ],
 )

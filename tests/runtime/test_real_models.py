@@ -76,7 +76,7 @@ REAL: dict[str, Callable[[], Feeds]] = {
 def test_real_inputs(name: str, tmp_path: Path) -> None:
     path = MODELS / f"{name}.onnx"
     for index, feed in enumerate(REAL[name]()):
-        np.savez(tmp_path / f"{index}.npz", **feed)
+        np.savez(tmp_path / f"{index}.npz", **feed)  # type: ignore[arg-type]
     model = ir.load(path)
     result = validate(path, path, feeds=load([tmp_path], model), model=model)
     assert result.status == "passed", result.reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -99,7 +100,10 @@ def test_sequence_and_optional_protobufs(tmp_path: Path, parse: Loader) -> None:
     graph = helper.make_graph([node], "g", infos, [out])
     model = parse(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]))
     arrays = [np.array([1, -2], np.float32), np.array([-3, 4], np.float32)]
-    protos = [numpy_helper.from_list(arrays, "s"), numpy_helper.from_optional(arrays[0], "o")]
+    protos: list[Any] = [
+        numpy_helper.from_list(arrays, "s"),
+        numpy_helper.from_optional(arrays[0], "o"),
+    ]
     for index, proto in enumerate(protos):
         (tmp_path / f"input_{index}.pb").write_bytes(proto.SerializeToString())
     (feed,) = load([tmp_path], model)
@@ -135,7 +139,7 @@ def test_misfits_name_file_and_input(
     tmp_path: Path, model: ir.Model, arrays: dict[str, np.ndarray], parts: list[str]
 ) -> None:
     path = tmp_path / "bad.npz"
-    np.savez(path, **arrays)
+    np.savez(path, **arrays)  # type: ignore[arg-type]
     with pytest.raises(UsageError) as caught:
         load([path], model)
     message = str(caught.value)
@@ -187,7 +191,7 @@ def test_overridable_initializers_may_be_given(tmp_path: Path, parse: Loader) ->
 
 
 def test_feeds_survive_the_disk(tmp_path: Path) -> None:
-    feed = {
+    feed: dict[str, Any] = {
         "a": np.array([[1.5, -2]], np.float32),
         "scalar": np.array(-7, np.int64),
         "b": np.array([1, -3], ml_dtypes.bfloat16),

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from onnxopt.errors import UsageError
+from onnxopt.errors import ModelError, UsageError
 from onnxopt.runtime.inputs import generate
 from onnxopt.runtime.validate import compare, validate
 from onnxopt.runtime.validation import Validation
@@ -218,6 +218,13 @@ def test_missing_file_is_not_validated_or_failed(
     feeds = [{"x": np.ones((1, 8), np.float32)}]
     result = validate(path, tmp_path / "gone.onnx", feeds=feeds)
     _failed(result, "does not load")
+
+
+def test_unreadable_reference(tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"not a model")
+    for function in (validate, compare):
+        with pytest.raises(ModelError, match=r"bad\.onnx"):
+            function(tmp_path / "bad.onnx", tmp_path / "bad.onnx")
 
 
 LOOP = (
