@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-_PREPARE = "freeze-legacy-inputs, inline-functions, lift-constants"
+# Shape arithmetic goes before constants are lifted: most constants of an export serve it alone.
+_PREPARE = (
+    "freeze-legacy-inputs, inline-functions, share-shape-arithmetic, fold, remove-dead-nodes, "
+    "lift-constants"
+)
 _CLEAN = "remove-dead-nodes, prune-initializers, deduplicate-initializers"
 # Equal dims are shared before anything is made constant, so that later passes see one chain, not many.
 _FOLD = "share-shape-arithmetic, fold-constants, fold, inline-branches, unroll-loops"

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from ..errors import MismatchError, ModelError, RuntimeMissingError
+from ..io.pause import collector_paused
 from ..pipeline.base import Evaluate
 from ..pipeline.instruments import Instrument, PrintAfter, VerifyEach
 from ..pipeline.manager import Manager, Outcome, Settings
 from .options import Options
-from .plan import check_print_after, plan
+from .plan import Plan, check_print_after, plan
 from .repair import Repair
-from .result import Result, census
+from .result import Census, Result, census
 from .staging import Origin, Stage, check_output
 from .verify import Verifier
 
@@ -40,41 +41,61 @@ def optimise(source: Source, output: Path | None, options: Options) -> Result:
         check_output(origin, output)
     if options.validate:
         require_runtime(options.providers)
-    clock = _Clock()
+    before = census(origin.peek(), origin.size())
     with Stage(output) as stage:
-        options.stage("optimising")
-        outcome = _run_soundly(origin, steps.text, options)
-        clock.lap("optimise")
+        job = _Job(origin, steps, options, stage)
+        return job.run(output, before)
+
+
+class _Job:
+    """One optimisation on its way through the stages."""
+
+    def __init__(self, origin: Origin, steps: Plan, options: Options, stage: Stage) -> None:
+        self._origin = origin
+        self._steps = steps
+        self._options = options
+        self._stage = stage
+        self._clock = _Clock()
+
+    def run(self, output: Path | None, before: Census) -> Result:
+        """Rewrites, writes a candidate, validates it, and publishes it."""
+        self._options.stage("optimising")
+        outcome = _run_soundly(self._origin, self._steps.text, self._options)
+        self._clock.lap("optimise")
         result = Result(
             model=outcome.model,
             stats=outcome.stats,
             validation=None,
-            before=census(origin.load(), origin.size()),
-            after=census(outcome.model),
-            pipeline=steps.text,
-            origin=origin,
+            before=before,
+            after=before,
+            pipeline=self._steps.text,
+            origin=self._origin,
         )
         _adopt(result, outcome)
-        if output is not None or options.validate:
-            options.stage("writing")
-            candidate = stage.write(outcome.model, options.external_data)
-            clock.lap("write")
-        if options.validate:
-            options.stage("validating")
-            verifier = Verifier(origin, options)
-            repair = Repair(origin, steps, options, stage, verifier)
-            outcome = repair.until_valid(outcome, candidate)
-            result.validation, result.left_out = repair.validation, repair.left_out
-            _adopt(result, outcome)
-            clock.lap("validate")
-            _refuse_unverified(result, origin, options)
+        if output is not None or self._options.validate:
+            self._options.stage("writing")
+            candidate = self._stage.write(outcome.model, self._options.external_data)
+            self._clock.lap("write")
+            if self._options.validate:
+                self._validate(result, outcome, candidate)
         if output is not None:
-            size = sum(f.stat().st_size for f in stage.folder.iterdir())
-            result.after = census(result.model, size)
-            stage.publish()
+            size = sum(f.stat().st_size for f in self._stage.folder.iterdir())
+            result.after = dataclasses.replace(result.after, bytes=size)
+            self._stage.publish()
             result.output = str(output)
-    result.seconds = clock.laps
-    return result
+        result.seconds = self._clock.laps
+        return result
+
+    def _validate(self, result: Result, outcome: Outcome, candidate: Path) -> None:
+        self._options.stage("validating")
+        verifier = Verifier(self._origin, self._options)
+        repair = Repair(self._origin, self._steps, self._options, self._stage, verifier)
+        outcome = repair.until_valid(outcome, candidate)
+        result.validation, result.left_out = repair.validation, repair.left_out
+        if result.left_out:
+            _adopt(result, outcome)
+        self._clock.lap("validate")
+        _refuse_unverified(result, self._origin, self._options)
 
 
 def _run_soundly(origin: Origin, pipeline: str, options: Options) -> Outcome:
@@ -109,7 +130,8 @@ def run_pipeline(
         instruments=() if quiet else _instruments(options),
         reproduce=None if quiet else _write_reproducer,
     )
-    return Manager(settings).run(origin.load, pipeline)
+    with collector_paused():
+        return Manager(settings).run(origin.load, pipeline)
 
 
 @functools.cache

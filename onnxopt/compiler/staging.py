@@ -37,6 +37,8 @@ class Origin:
 
     def __init__(self, source: Source) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._fresh: ir.Model | None = None
+        self._files: list[Path] | None = None
         if isinstance(source, (str, os.PathLike)):
             self.path = Path(source)
             self.label = str(source)
@@ -49,18 +51,27 @@ class Origin:
         save(from_source(source), self.path)
 
     def load(self) -> ir.Model:
-        """Reads the model anew."""
-        return load(self.path)
+        """Gives the model as it lies in the file, for the caller to change."""
+        fresh, self._fresh = self._fresh, None
+        return load(self.path) if fresh is None else fresh
+
+    def peek(self) -> ir.Model:
+        """Gives the model for looking at only; the next `load` hands on the same object."""
+        if self._fresh is None:
+            self._fresh = load(self.path)
+        return self._fresh
 
     def files(self) -> list[Path]:
         """Lists the model file and the files of weights it refers to."""
-        beside = {
-            Path(os.fspath(tensor.path))
-            for graph in self.load().graphs()
-            for value in graph.initializers.values()
-            if (tensor := value.const_value) is not None and hasattr(tensor, "path")
-        }
-        return [self.path, *sorted(p for p in beside if not p.samefile(self.path))]
+        if self._files is None:
+            beside = {
+                Path(os.fspath(tensor.path))
+                for graph in self.peek().graphs()
+                for value in graph.initializers.values()
+                if (tensor := value.const_value) is not None and hasattr(tensor, "path")
+            }
+            self._files = [self.path, *sorted(p for p in beside if not p.samefile(self.path))]
+        return self._files
 
     def size(self) -> int:
         """Returns the bytes of the model file and of the weights it refers to."""
