@@ -18,7 +18,7 @@ from .uses import use_count
 
 _NODE_BYTES = 64
 _BASE_ALLOWANCE = 4096
-_SHARE = 1000
+_SHARE = 100
 # A constant this small weighs no more than the node that would compute it, and equal ones are merged.
 _FREE_BYTES = 128
 
@@ -27,7 +27,7 @@ class Budget:
     """Bytes that rewrites may still add to a model.
 
     Args:
-        model: The model; the allowance is 4 KiB and a thousandth of its weights.
+        model: The model; the allowance is 4 KiB and a hundredth of its weights.
     """
 
     def __init__(self, model: ir.Model) -> None:
