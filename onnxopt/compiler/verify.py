@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ class Verifier:
         self._origin = origin
         self._options = options
         self._feeds: Sequence[dict[str, Any]] | None = None
+        self._checks = 0
+        self._cache: tempfile.TemporaryDirectory[str] | None = None
 
     def check(self, candidate: Path, exact: bool, *, shapes: ir.Model | None = None) -> Validation:
         """Runs a candidate and the original on the same inputs.
@@ -41,18 +44,28 @@ class Verifier:
         from ..runtime.validate import validate
 
         options = self._options
+        model = shapes if shapes is not None else self._origin.peek()
         return validate(
             self._origin.path,
             candidate,
-            feeds=self._samples(shapes),
+            feeds=self._samples(model),
+            model=model,
             providers=options.providers,
             rtol=options.rtol,
             atol=options.atol,
             timeout_s=options.timeout,
             custom_op_libraries=options.custom_op_libraries,
             exact=exact,
+            cache=self._remembered(),
             on_progress=self._progress,
         )
+
+    def _remembered(self) -> str | None:
+        """A folder for what the original returned, from the second candidate on."""
+        self._checks += 1
+        if self._checks > 1 and self._cache is None:
+            self._cache = tempfile.TemporaryDirectory(prefix="onnxopt-")
+        return None if self._cache is None else self._cache.name
 
     def _progress(self, provider: str, stage: str, sample: int) -> None:
         where = provider.removesuffix("ExecutionProvider")
@@ -60,9 +73,8 @@ class Verifier:
         what = words.replace("-", " ")
         self._options.stage(f"validating on {where}: {what}, sample {sample + 1}")
 
-    def _samples(self, shapes: ir.Model | None) -> Sequence[dict[str, Any]]:
+    def _samples(self, model: ir.Model) -> Sequence[dict[str, Any]]:
         if self._feeds is None:
-            model = shapes if shapes is not None else self._origin.load()
             options = self._options
             self._feeds = gather(model, options.feeds, options.inputs)
         return self._feeds

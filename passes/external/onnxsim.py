@@ -11,8 +11,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import ClassVar
 
-import onnx_ir as ir
-
+from onnxopt.io import from_proto, to_proto
 from onnxopt.pipeline.base import Context, Pass
 
 _LIMIT = 2**31 - 1
@@ -39,16 +38,13 @@ class Onnxsim(Pass):
         if not context.gate.admits(self.name, model.graph.name or "graph"):
             return 0
         simplify = importlib.import_module("onnxsim").simplify
-        ir.external_data.load_to_model(model)
         try:
-            simplified, _ = simplify(ir.to_proto(model))
+            simplified, _ = simplify(to_proto(model))
         except Exception as error:
             reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
             context.stats.note(f"the pass onnxsim was skipped: {reason}")
             return 0
-        new = ir.from_proto(simplified)
-        new.meta.update(model.meta)
-        new.graph.meta.update(model.graph.meta)
+        new = from_proto(simplified)
         before = model.graph.num_nodes()
         context.adopt(new)
         context.gate.record(self.name, model.graph.name or "graph")

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from onnx import version_converter
 
 from onnxopt.errors import UsageError
+from onnxopt.io import from_proto, to_proto
 from onnxopt.pipeline.base import Context, Pass
 
 _SMALL = 1024
@@ -48,9 +49,11 @@ class ConvertOpset(Pass):
             return 0
         if model.functions:
             raise UsageError("onnx cannot convert a model that defines functions")
+        if any(v.const_value is None for v in model.graph.initializers.values()):
+            raise UsageError("onnx cannot convert a model that has sparse initializers")
         weights = _take_out(model)
         try:
-            converted = version_converter.convert_version(ir.to_proto(model), self.version)
+            converted = version_converter.convert_version(to_proto(model), self.version)
         except Exception as error:
             reason = str(error).strip().splitlines()[-1].rpartition("failed: ")[2]
             raise UsageError(f"cannot convert to opset {self.version}: {reason}") from error
@@ -79,7 +82,7 @@ def _take_out(model: ir.Model) -> dict[str, ir.Value]:
 
 
 def _put_back(proto: onnx.ModelProto, old: ir.Model, weights: dict[str, ir.Value]) -> ir.Model:
-    new = ir.from_proto(proto)
+    new = from_proto(proto)
     inputs = {v.name: v for v in new.graph.inputs}
     for name, value in weights.items():
         stand_in = inputs[name]
