@@ -24,7 +24,7 @@ lint: $(VENV)/.for-test  ## style
 	$(BIN)/ruff format --check $(CHECKED)
 
 types: $(VENV)/.for-test  ## mypy --strict
-	$(BIN)/mypy --strict onnxopt passes tools models
+	$(BIN)/mypy --strict $(CHECKED)
 
 contract: $(VENV)/.for-test  ## which package may import which
 	PYTHONPATH=. $(BIN)/lint-imports

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnx.parser
@@ -123,7 +124,7 @@ def test_model_that_cannot_run_is_optimised_but_not_called_valid(tmp_path: Path)
 
 
 def test_options_that_contradict_are_refused(model: onnx.ModelProto) -> None:
-    for wrong in (
+    contradictions: tuple[dict[str, Any], ...] = (
         {"level": 7},
         {"target": "toaster"},
         {"dims": {"N": -1}},
@@ -131,7 +132,8 @@ def test_options_that_contradict_are_refused(model: onnx.ModelProto) -> None:
         {"feeds": []},
         {"providers": ["nosuch"]},
         {"disable": ["nosuch"]},
-    ):
+    )
+    for wrong in contradictions:
         with pytest.raises(onnxopt.UsageError):
             onnxopt.optimize(model, **wrong)
 

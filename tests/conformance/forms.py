@@ -43,6 +43,7 @@ def samples_of(case: TestCase) -> Samples:
         return [
             ([_array(i) for i in ins], [_array(o) for o in outs]) for ins, outs in case.data_sets
         ]
+    assert case.model_dir is not None
     folder = os.path.join(case.model_dir, "test_data_set_0")
     model = onnx.load(os.path.join(case.model_dir, "model.onnx"))
     return [
@@ -62,6 +63,7 @@ def model_of(case: TestCase) -> onnx.ModelProto:
     """Returns a case's model."""
     if case.model is not None:
         return case.model
+    assert case.model_dir is not None
     return onnx.load(os.path.join(case.model_dir, "model.onnx"))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from onnx.backend.test.case.test_case import TestCase
 
 import onnxopt
 
@@ -39,7 +40,7 @@ def test_small_model(name: str, form: str, tmp_path: Path) -> None:
     _check(file_cases()[name], form, tmp_path)
 
 
-def _check(case: object, form: str, folder: Path) -> None:
+def _check(case: TestCase, form: str, folder: Path) -> None:
     for inputs, outputs in samples_of(case)[:1]:
         before, feeds = in_form(model_of(case), inputs, form)
         source, target = folder / "before.onnx", folder / "after.onnx"

@@ -19,7 +19,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "exporter", "dynamic"), CASES)
-def test_reference_model(name: str, exporter: str, dynamic: bool, tmp_path: Path) -> None:
+def test_reference_model(
+    name: str, exporter: models.Exporter, dynamic: bool, tmp_path: Path
+) -> None:
     pytest.importorskip("torch")
     source = models.cached(name, size="tiny", exporter=exporter, dynamic=dynamic)
     out = tmp_path / "out.onnx"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,7 +16,7 @@ import onnxopt
 from . import recordings
 
 
-def optimise(name: str, folder: Path, feeds: list[recordings.Feed], **options: object) -> Path:
+def optimise(name: str, folder: Path, feeds: list[recordings.Feed], **options: Any) -> Path:
     out = folder / name
     result = onnxopt.optimize(recordings.require(name), out, feeds=feeds, **options)
     assert result.validation is not None

@@ -85,7 +85,7 @@ def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("environment")
     venv.create(place, with_pip=True)
     pip = [
-        place / "bin" / "python",
+        str(place / "bin" / "python"),
         "-m",
         "pip",
         "install",

@@ -78,7 +78,9 @@ def test_convert_opset_keeps_weights_and_metadata(version: int) -> None:
     assert model.opset_imports[""] == version
     assert [v.name for v in model.graph.inputs] == ["x"]
     assert model.metadata_props == {"author": "somebody"}
-    np.testing.assert_array_equal(model.graph.initializers["w"].const_value.numpy(), weights)
+    kept = model.graph.initializers["w"].const_value
+    assert kept is not None
+    np.testing.assert_array_equal(kept.numpy(), weights)
     assert [n.metadata_props["k"] for n in model.graph] == ["MatMul", "Add"]
 
 

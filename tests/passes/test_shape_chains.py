@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -34,7 +36,7 @@ def layered(layers: int) -> onnx.ModelProto:
 def _layer(prefix: str, source: str) -> list[onnx.NodeProto]:
     nodes = []
 
-    def add(op_type: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def add(op_type: str, inputs: list[str], output: str, **attributes: Any) -> str:
         nodes.append(helper.make_node(op_type, inputs, [prefix + output], **attributes))
         return prefix + output
 

@@ -11,6 +11,7 @@ import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -49,17 +50,16 @@ class Graph:
     opset: int
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     weights: list[onnx.TensorProto] = field(default_factory=list)
-    values: list[tuple[str, tuple[object, ...]]] = field(default_factory=list)
+    values: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
 
     def name(self) -> str:
         return f"v{len(self.nodes)}"
 
-    def pick(self) -> tuple[str, tuple[object, ...]]:
-        return self.draw(st.sampled_from(self.values))
+    def pick(self) -> tuple[str, tuple[Any, ...]]:
+        picked: tuple[str, tuple[Any, ...]] = self.draw(st.sampled_from(self.values))
+        return picked
 
-    def node(
-        self, op: str, inputs: list[str], shape: tuple[object, ...], **attributes: object
-    ) -> str:
+    def node(self, op: str, inputs: list[str], shape: tuple[Any, ...], **attributes: Any) -> str:
         out = self.name()
         self.nodes.append(
             helper.make_node(op, inputs, [out], name=f"n{len(self.nodes)}", **attributes)
@@ -67,7 +67,7 @@ class Graph:
         self.values.append((out, shape))
         return out
 
-    def helper_node(self, op: str, inputs: list[str], **attributes: object) -> str:
+    def helper_node(self, op: str, inputs: list[str], **attributes: Any) -> str:
         out = self.name()
         self.nodes.append(
             helper.make_node(op, inputs, [out], name=f"n{len(self.nodes)}", **attributes)

@@ -52,7 +52,9 @@ def test_shared_inner_node_stays_for_its_other_users() -> None:
     m = model("g (float[3] x) => (float[3] y, float[3] z) { a = Relu(x) y = Relu(a) z = Neg(a) }")
     drive(m, merge)
     assert ops(m) == ["Relu", "Relu", "Neg"]
-    assert m.graph.outputs[0].producer().inputs[0] is m.graph.inputs[0]
+    relu = m.graph.outputs[0].producer()
+    assert relu is not None
+    assert relu.inputs[0] is m.graph.inputs[0]
 
 
 def test_inner_node_with_other_uses_is_declined() -> None:
