@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from ._spreading import spreading_step
+
 Array = np.ndarray[Any, Any]
 Step = Callable[[Sequence[Array | None]], Array]
 
@@ -57,7 +59,7 @@ def step_for(
         return _arithmetic(_ARITHMETIC[kind])
     if kind == "Cast":
         return _cast(node, dtypes[0])
-    return None
+    return spreading_step(node, dtypes, dims)
 
 
 def _first(inputs: Sequence[Array | None]) -> Array:
@@ -79,9 +81,12 @@ def _arithmetic(function: Callable[[Array, Array], Array]) -> Step:
 
 def _cast(node: ir.Node, source: ir.DataType | None) -> Step | None:
     target = ir.DataType(node.attributes["to"].as_int())
+    if source == target:
+        return _first
     floats = {ir.DataType.FLOAT16, *_IEEE}
     # Out-of-range floats to integers, and rounding to 8 bits and fewer, differ between libraries.
-    if source not in floats or target not in floats:
+    whole = {ir.DataType.BOOL, ir.DataType.INT32, ir.DataType.INT64}
+    if target not in floats or source not in (floats | whole):
         return None
     dtype = target.numpy()
 

@@ -17,6 +17,7 @@ import onnx_ir as ir
 from onnxopt.pipeline.base import Context, Pass
 from onnxopt.rewrite.editor import Rewrite, where
 
+from ._exactly import evaluate_exactly
 from ._large import LargeResults, nbytes
 from ._plan import Plan
 from ._region import UNFOLDABLE, Region
@@ -119,7 +120,9 @@ class _Round:
             return
         values = [v for n in nodes for v in n.outputs if v in extra or self._region.is_wanted(v)]
         try:
-            arrays = evaluate(run, self._region, self._opsets, values)
+            arrays = evaluate_exactly(self._region, self._opsets, values)
+            if arrays is None:
+                arrays = evaluate(run, self._region, self._opsets, values)
         except Unevaluable as failure:
             if len(nodes) > 1:
                 middle = len(nodes) // 2
