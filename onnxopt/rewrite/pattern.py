@@ -5,7 +5,7 @@ through that node's inputs::
 
     op.Relu(op.Conv(Var("x"), Const("w"), bind="conv"), bind="relu")
 
-Patterns carry no behaviour of their own; `onnxopt.rewrite.match` interprets them.
+Patterns carry no behaviour of their own; `onnxopt.rewrite.matcher` interprets them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Op(Pattern):
     Attributes:
         types: Operator types in ``domain``.
         inputs: Patterns for the inputs in order. Trailing optional patterns may be absent.
-        bind: The name under which the match holds the node.
+        bind: The name under which the match holds the node; the same name twice must bind the same node.
         domain: The operator domain; ``""`` is ONNX's own.
         attrs: Attributes that must be present, or have the schema's default, with this value.
         commutative: Whether the first two inputs may come in either order.
