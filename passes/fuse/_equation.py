@@ -70,5 +70,8 @@ def _second(term: str, inner: str) -> tuple[str, str | None]:
 
 
 def _aligned(rows: str, batch: str) -> bool:
-    """Whether the second factor is a plain matrix, or has the first one's batch letters and no more."""
-    return batch == "" or batch == rows[:-1]
+    """Whether the second factor is a plain matrix, or has the first one's batch letters and no more.
+
+    In the second case one axis must be left for the rows, where an ellipsis may stand for several.
+    """
+    return batch == "" or (batch == rows[:-1] and rows[-1:] != ELLIPSIS)
