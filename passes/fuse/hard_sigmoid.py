@@ -12,8 +12,9 @@ import onnx_ir as ir
 from onnxopt.rewrite import Builder, Const, Declined, Match, Skip, Var, op, rule
 
 from .._forms import broadcasts_into, input_of
-from ._near import ACTIVATION_TYPES
+from ._near import ACTIVATION_TYPES, require_formula
 
+_NUMBERS = {"offset": 3.0, "six": 6.0, "sixth": 1.0 / 6.0}
 _RELU6 = op.Clip(op.Add("x", Const("offset", near=3.0)), ..., bind="clip")
 _GATE = op.HardSigmoid("x", bind="gate")
 
@@ -72,13 +73,13 @@ def fuse_hard_sigmoid(m: Match, build: Builder) -> ir.Value | Skip:
 def fuse_hard_sigmoid_relu6(m: Match, build: Builder) -> ir.Value | Skip:
     """Fuse ``clip(x + 3, 0, 6) / 6`` into ``HardSigmoid``.
 
-    Declines for other bounds and for double precision.
+    Declines for other bounds and constants and for double precision.
 
     Example: Div(Clip(Add(x, 3), 0, 6), 6) -> HardSigmoid<alpha=0.1666, beta=0.5>(x)
     """
     if _bounds(m, m.node("clip")) != (0.0, 6.0):
         return Skip("the bounds are not 0 and 6")
-    _require(m, "x", "offset", "six", "sixth")
+    require_formula(m, "x", _NUMBERS)
     return build.op("HardSigmoid", m.value("x"), alpha=1.0 / 6.0, beta=0.5)
 
 
@@ -91,13 +92,13 @@ def fuse_hard_sigmoid_relu6(m: Match, build: Builder) -> ir.Value | Skip:
 def fuse_hard_swish_relu6(m: Match, build: Builder) -> ir.Value | Skip:
     """Fuse ``x * clip(x + 3, 0, 6) / 6`` into ``HardSwish``; before opset 14 into ``x * HardSigmoid``.
 
-    Declines for other bounds and for double precision.
+    Declines for other bounds and constants and for double precision.
 
     Example: Div(Mul(x, Clip(Add(x, 3), 0, 6)), 6) -> HardSwish(x)
     """
     if _bounds(m, m.node("clip")) != (0.0, 6.0):
         return Skip("the bounds are not 0 and 6")
-    _require(m, "x", "offset", "six", "sixth")
+    require_formula(m, "x", _NUMBERS)
     x = m.value("x")
     if m.opset() >= 14:
         return build.op("HardSwish", x)
