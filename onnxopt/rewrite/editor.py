@@ -236,7 +236,8 @@ class Editor:
             if not self._can_take_name(old, new):
                 new = self._identity(old, new, rewrite.anchor, done)
             self._become_output(old, new)
-        elif new.producer() in set(rewrite.nodes) and old.name:
+        elif new.producer() in set(rewrite.nodes) and old.name and not new.is_graph_output():
+            # One new value may stand for several; once it is a graph output its name is settled.
             _take_name(old, new, self.names)
         for node, index in old.uses():
             node.replace_input_with(index, new)

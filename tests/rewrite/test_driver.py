@@ -217,6 +217,43 @@ def test_names_never_clash_with_what_exists() -> None:
     assert len(names) == len(set(names))
 
 
+def test_a_value_that_stands_for_two_keeps_the_name_of_the_graph_output() -> None:
+    @rule(op.TopK("x", "k"))
+    def twice(m: Match, build: Builder) -> list[ir.Value]:
+        """One value for both."""
+        made = build.op("Relu", m.value("x"))
+        return [made, made]
+
+    m = model(
+        """g (int64[3] x) => (int64[3] y, int64[3] w) <int64[1] k = {3}>
+        { y, z = TopK(x, k) w = Neg(z) }"""
+    )
+    Driver(Context(m, Gate()).editor, [twice]).run()
+    assert ops(m) == ["Relu", "Neg"]
+    assert [v.name for v in m.graph.outputs] == ["y", "w"]
+
+
+def test_a_name_bound_twice_is_one_node() -> None:
+    relu = op.Relu("x", bind="relu", shared=True)
+
+    @rule(op.Add(op.Neg(relu), op.Abs(relu)))
+    def merge_both(m: Match, build: Builder) -> ir.Value:
+        """Use both readers of one node."""
+        return build.op("Sign", m.value("x"))
+
+    one = model(
+        "g (float[3] x) => (float[3] y) { a = Relu(x) b = Neg(a) c = Abs(a) y = Add(b, c) }"
+    )
+    drive(one, merge_both)
+    assert ops(one) == ["Sign"]
+    two = model(
+        """g (float[3] x) => (float[3] y)
+        { a = Relu(x) d = Relu(x) b = Neg(a) c = Abs(d) y = Add(b, c) }"""
+    )
+    drive(two, merge_both)
+    assert ops(two) == ["Relu", "Relu", "Neg", "Abs", "Add"]
+
+
 def test_provenance_accumulates() -> None:
     m = model("g (float[3] x) => (float[3] y) { a = Relu(x) b = Relu(a) y = Relu(b) }")
     for index, node in enumerate(m.graph):
