@@ -13,7 +13,8 @@ import onnx_ir as ir
 
 from .builder import Builder
 from .editor import Applied, Editor, Rewrite, where
-from .match import Bindings, Declined, Match, Matcher
+from .match import Declined, Match
+from .matcher import Bindings, Matcher
 from .pattern import Op, depth
 from .rule import Rule, Skip
 from .scopes import owner

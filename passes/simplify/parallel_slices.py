@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from onnxopt.pipeline.base import Context, Pass
 from onnxopt.rewrite import Declined, Match, Rewrite, where
-from onnxopt.rewrite.match import Bindings
+from onnxopt.rewrite.matcher import Bindings
 
 from .._forms import SliceRange, normalize, slice_ranges
 from .slices import from_front
