@@ -82,7 +82,8 @@ def cost_of(
         for name in free_symbols(macs):
             cost.assumed[name] = values.setdefault(name, default)
         number = evaluate(macs, values, default)
-        if number:
+        # A dim of 1 where the model wants more gives windows of negative size: nothing is computed.
+        if number > 0:
             cost.macs += number
             cost.by_op[node.op_type] = cost.by_op.get(node.op_type, 0) + number
     cost.by_op = dict(sorted(cost.by_op.items(), key=lambda item: -item[1]))

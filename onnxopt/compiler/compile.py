@@ -22,7 +22,7 @@ from .plan import Plan, check_print_after, plan
 from .repair import Repair
 from .result import Census, Result, census
 from .staging import Origin, Stage, check_output
-from .verify import Verifier
+from .verify import Verifier, check_samples_exist
 
 if TYPE_CHECKING:
     from .staging import Source
@@ -41,6 +41,7 @@ def optimise(source: Source, output: Path | None, options: Options) -> Result:
         check_output(origin, output)
     if options.validate:
         require_runtime(options.providers)
+        check_samples_exist(options)
     before = census(origin.peek(), origin.size())
     with Stage(output) as stage:
         job = _Job(origin, steps, options, stage)

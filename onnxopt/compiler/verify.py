@@ -80,6 +80,17 @@ class Verifier:
         return self._feeds
 
 
+def check_samples_exist(options: Options) -> None:
+    """Refuses files of samples that are not there, before any work is done.
+
+    Raises:
+        UsageError: A path does not exist.
+    """
+    for path in options.inputs:
+        if not os.path.exists(path):
+            raise UsageError(f"{os.fspath(path)}: does not exist; samples are .npz files or folders")
+
+
 def gather(
     model: ir.Model,
     feeds: Sequence[Mapping[str, Any]] | None,

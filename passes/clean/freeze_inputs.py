@@ -32,6 +32,7 @@ class FreezeLegacyInputs(Pass):
         those may stand outside of the inputs only from version 4 on.
         """
         if context.model.ir_version >= _IR_WITH_PLAIN_INITIALIZERS:
+            _mention_overridable(context)
             return 0
         context.model.ir_version = _IR_WITH_PLAIN_INITIALIZERS
         return 1 + _freeze(context)
@@ -50,6 +51,16 @@ class FreezeInputs(Pass):
     def run(self, context: Context) -> int:
         """Freezes at any IR version."""
         return _freeze(context)
+
+
+def _mention_overridable(context: Context) -> None:
+    graph = context.model.graph
+    count = sum(v.name in graph.initializers for v in graph.inputs)
+    if count:
+        context.stats.note(
+            f"{count} weights are also inputs, which callers may override, and stay as they are; "
+            "--freeze-inputs makes constants of them"
+        )
 
 
 def _freeze(context: Context) -> int:

@@ -78,8 +78,10 @@ def test_overridable_initializers_stay_unless_asked() -> None:
         + "g (float[2] x, float[2] w) => (float[2] y) <float[2] w = {1.0, -2.0}> { y = Mul(x, w) }"
     )
     model = parse(text)
-    kept = result(optimise(model, "freeze-legacy-inputs"))
+    outcome = optimise(model, "freeze-legacy-inputs")
+    kept = result(outcome)
     assert [i.name for i in kept.graph.input] == ["x", "w"]
+    assert any("1 weights are also inputs" in note for note in outcome.stats.notes)
     frozen = result(optimise(model, "freeze-inputs"))
     assert [i.name for i in frozen.graph.input] == ["x"]
     assert frozen.ir_version == 8
