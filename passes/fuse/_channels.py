@@ -16,6 +16,7 @@ from onnxopt.rewrite import Builder, Declined, Match
 
 Array = np.ndarray[Any, Any]
 _BLOCK_ELEMENTS = 1 << 20
+_LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -155,14 +156,29 @@ def scaled_weight(
         weight: The weight; it must be a constant unless ``factor`` is None.
         factor: Broadcasts to the weight; None to keep the weight as it is.
         hint: What the constant is, for its name.
+
+    Raises:
+        Declined: The product may be out of the range of half precision.
     """
     value = m.value(weight) if isinstance(weight, str) else weight
     if factor is None:
         return value
     tensor = m.tensor(value)
     given = np.array(factor)
+    if tensor.dtype == ir.DataType.FLOAT16:
+        _require_range(tensor, given)
     shape = dims(tensor)
     return build.lazy(hint, tensor.dtype, shape, lambda: scaled(tensor, given))
+
+
+def _require_range(tensor: ir.TensorProtocol, factor: Array) -> None:
+    """Declines where a weight times a factor may overflow in half precision."""
+    largest = float(np.max(np.abs(factor), initial=0.0))
+    if largest <= 1.0:
+        return
+    weight = float(np.max(np.abs(tensor.numpy()), initial=0.0))
+    if weight * largest > _LARGEST_HALF >= weight:
+        raise Declined("the scaled weight may be out of the range of half precision")
 
 
 def dims(tensor: ir.TensorProtocol) -> Sequence[int]:
