@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from onnxopt.rewrite import Builder, Declined, Match, Skip, op, rule
 
+from .._kinds import FLOATS
 from ._pads import Padding, own_pads, spatial_padding
 
 _PAD = op.Pad("x", ..., bind="pad", shared=True)
@@ -35,9 +36,13 @@ def _merged(m: Match, padding: Padding) -> list[int]:
 
 
 def _nonnegative(m: Match, value: ir.Value) -> bool:
-    if m.facts.dtype(value) in _UNSIGNED:
+    dtype = m.facts.dtype(value)
+    if dtype in _UNSIGNED:
         return True
     node = value.producer()
+    if dtype not in FLOATS and node is not None and node.op_type == "Abs":
+        # The smallest integer has no positive twin: its absolute value wraps around to itself.
+        return False
     return node is not None and node.domain == "" and node.op_type in _NONNEGATIVE
 
 
