@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from ..analysis.effects import subgraphs
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -23,19 +25,6 @@ class Scope:
     function: ir.Function | None
     parent: ir.Graph | None
     holder: ir.Node | None
-
-
-def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
-    """Yields the graphs in a node's attributes."""
-    if not node.attributes:
-        return
-    for attr in node.attributes.data.values():
-        if attr.is_ref():
-            continue
-        if attr.type == ir.AttributeType.GRAPH:
-            yield attr.as_graph()
-        elif attr.type == ir.AttributeType.GRAPHS:
-            yield from attr.as_graphs()
 
 
 def differentiates(model: ir.Model) -> bool:
@@ -108,3 +97,6 @@ def owner(node: ir.Node) -> ir.Graph:
     if graph is None:
         raise ValueError(f"node {node.name} lies in no graph")
     return graph
+
+
+__all__ = ["Scope", "Scopes", "differentiates", "owner", "subgraphs"]

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
+from onnxopt.analysis.effects import is_deterministic
 from onnxopt.pipeline.base import Context, Pass
 from onnxopt.rewrite.editor import Rewrite
 from onnxopt.rewrite.pattern import COMMUTATIVE
@@ -19,7 +20,6 @@ from onnxopt.rewrite.scopes import subgraphs
 from onnxopt.rewrite.uses import use_count
 
 from .._attributes import attribute_key, is_default
-from .._effects import is_deterministic
 from .._names import ambiguous_names
 
 _MORE_COMMUTATIVE = COMMUTATIVE | {"Max", "Mean", "Min", "Sum"}

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
+from onnxopt.analysis.effects import is_foldable
 from onnxopt.analysis.facts import Facts
 from onnxopt.rewrite.scopes import subgraphs
 from onnxopt.rewrite.uses import use_count
-
-from .._effects import is_foldable
 
 UNFOLDABLE = "onnxopt.unfoldable"
 """Key in a node's (transient) ``meta``: why an earlier attempt to fold it failed."""
