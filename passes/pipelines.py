@@ -9,7 +9,9 @@ _PREPARE = (
 )
 _CLEAN = "remove-dead-nodes, prune-initializers, deduplicate-initializers"
 # Equal dims are shared before anything is made constant, so that later passes see one chain, not many.
-_FOLD = "share-shape-arithmetic, fold-constants, fold, inline-branches, unroll-loops"
+_FOLD = (
+    "share-shape-arithmetic, fold-constants, fold, decide-branches, inline-branches, unroll-loops"
+)
 _TIDY = "eliminate-common-subexpressions, remove-dead-nodes"
 # What fusing patterns would no longer know.
 _LATE = "merge-parallel-slices"
