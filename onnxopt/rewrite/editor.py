@@ -16,7 +16,7 @@ from . import provenance
 from .budget import Budget
 from .builder import Builder
 from .gate import Gate
-from .names import Names
+from .names import Names, separate
 from .schema import illegal
 from .scopes import Scope, Scopes, differentiates, owner, subgraphs
 from .stats import Stats
@@ -88,6 +88,8 @@ class Editor:
         self.names = Names(self.scopes)
         self.budget = Budget(model)
         self._differentiates = differentiates(model)
+        if not self._differentiates:
+            separate(self.scopes, self.names)
 
     def builder(self, anchor: ir.Node) -> Builder:
         """Returns a builder for a rewrite at ``anchor``."""

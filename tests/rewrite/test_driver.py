@@ -254,6 +254,24 @@ def test_a_name_bound_twice_is_one_node() -> None:
     assert ops(two) == ["Relu", "Relu", "Neg", "Abs", "Add"]
 
 
+def test_a_body_never_hides_a_name_that_a_value_takes() -> None:
+    m = model(
+        """g (float[3] x, int64 n) => (float[3] y, float[3] z)
+        { t = Relu(x)
+          z = Loop(n, , x) <body = b (int64 i, bool c, float[3] y) => (bool d, float[3] w)
+            { d = Identity(c) w = Add(y, t) }>
+          y = Identity(t) }"""
+    )
+    drive(m, drop)
+    assert [v.name for v in m.graph.outputs] == ["y", "z"]
+    (loop,) = [node for node in m.graph if node.op_type == "Loop"]
+    body = ir.to_proto(loop.attributes["body"].as_graph())
+    (add,) = [node for node in body.node if node.op_type == "Add"]
+    assert add.input[0] == body.input[2].name
+    assert add.input[1] == "y"
+    assert body.input[2].name != "y"
+
+
 def test_provenance_accumulates() -> None:
     m = model("g (float[3] x) => (float[3] y) { a = Relu(x) b = Relu(a) y = Relu(b) }")
     for index, node in enumerate(m.graph):
