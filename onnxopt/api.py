@@ -62,7 +62,7 @@ def optimize(
         source: A path, an ``onnx.ModelProto`` or an ``onnx_ir.Model``; it is never changed.
         output: Where to write the result; None keeps it in memory.
         level: 0 reads and writes only, 1 allows exact rewrites, 2 also those that change rounding,
-            3 what the target measures as faster.
+            3 what the target measures as faster (for ``"generic"`` the same as 2).
         target: What the result must run on; ``"generic"`` keeps to standard operators.
         passes: A pipeline as text that replaces the level's.
         validate: Whether to run the result against the original.
