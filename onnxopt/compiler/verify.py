@@ -88,7 +88,9 @@ def check_samples_exist(options: Options) -> None:
     """
     for path in options.inputs:
         if not os.path.exists(path):
-            raise UsageError(f"{os.fspath(path)}: does not exist; samples are .npz files or folders")
+            raise UsageError(
+                f"{os.fspath(path)}: does not exist; samples are .npz files or folders"
+            )
 
 
 def gather(
