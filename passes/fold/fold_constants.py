@@ -42,11 +42,6 @@ class FoldConstants(Pass):
 
     def run(self, context: Context) -> int:
         """Folds the main graph with its subgraphs, then each function's body."""
-        if context.evaluate is None:
-            context.stats.note(
-                "constants are not folded: no runtime is installed; `pip install onnxopt[cpu]`"
-            )
-            return 0
         folded = _fold(context, context.model.graph, context.model.opset_imports)
         for function in context.model.functions.values():
             folded += _fold(context, function.graph, function.opset_imports)
@@ -113,16 +108,13 @@ class _Round:
 
     def _batch(self, nodes: list[ir.Node], extra: Collection[ir.Value]) -> None:
         """Computes nodes in one session; where that fails, in halves, down to the guilty ones."""
-        run = self._context.evaluate
         # A failure takes what depends on it out of the region.
         nodes = [n for n in nodes if n in self._region.nodes]
-        if not nodes or run is None:
+        if not nodes:
             return
         values = [v for n in nodes for v in n.outputs if v in extra or self._region.is_wanted(v)]
         try:
-            arrays = evaluate_exactly(self._region, self._opsets, values)
-            if arrays is None:
-                arrays = evaluate(run, self._region, self._opsets, values)
+            arrays = self._evaluate(values)
         except Unevaluable as failure:
             if len(nodes) > 1:
                 middle = len(nodes) // 2
@@ -133,6 +125,18 @@ class _Round:
             return
         for value, array in zip(values, arrays, strict=True):
             self._tensors[value] = _stored(array, self._facts.dtype(value))
+
+    def _evaluate(self, values: list[ir.Value]) -> list[Array]:
+        arrays = evaluate_exactly(self._region, self._opsets, values)
+        if arrays is not None:
+            return arrays
+        run = self._context.evaluate
+        if run is None:
+            self._context.stats.note(
+                "some constants are not folded: no runtime is installed; `pip install onnxopt[cpu]`"
+            )
+            raise Unevaluable("no runtime is installed")
+        return evaluate(run, self._region, self._opsets, values)
 
     def _by_hand(self, node: ir.Node) -> bool:
         """Computes a node in numpy, for element types that the runtime lacks."""
