@@ -26,6 +26,8 @@ def gemm_channels(m: Match) -> int:
 
 def gemm_with_affine(m: Match, build: Builder, affine: Affine) -> ir.Value:
     """Builds the matched ``Gemm`` with an affine map of its columns folded in."""
+    if m.dtype("w") not in FLOATS:
+        raise Declined("the weights are no floating-point numbers")
     node = m.node("gemm")
     factor = affine.scale
     if factor is not None:

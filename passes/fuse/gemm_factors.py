@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from onnxopt.rewrite import Builder, Match, Skip, Var, op, rule
+from onnxopt.rewrite import Builder, Declined, Match, Skip, Var, op, rule
 
 from ._channels import scaled_weight
+from ._gemm import FLOATS
 
 
 @rule(op.Gemm(Var("x"), Var("w"), Var("b", optional=True), bind="gemm"))
@@ -18,6 +19,8 @@ def fold_gemm_factors(m: Match, build: Builder) -> ir.Value | Skip:
 
     Example: Gemm<alpha=0.5>(x, w) -> Gemm(x, w * 0.5)
     """
+    if m.dtype("w") not in FLOATS:
+        raise Declined("the weights are no floating-point numbers")
     node = m.node("gemm")
     weight, bias = m.value("w"), m.maybe("b")
     changes: dict[str, None] = {}
