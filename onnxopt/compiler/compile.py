@@ -129,7 +129,7 @@ def run_pipeline(
         limit=options.bisect_limit if limit is None else limit,
         evaluate=evaluator(),
         instruments=() if quiet else _instruments(options),
-        reproduce=None if quiet else _write_reproducer,
+        reproduce=None if quiet else functools.partial(_write_reproducer, options.disable),
     )
     with collector_paused():
         return Manager(settings).run(origin.load, pipeline)
@@ -205,15 +205,27 @@ def _blame(model: ir.Model) -> None:
         raise RuntimeError(f"the pass broke the model: {error}") from error
 
 
-def _write_reproducer(model: ir.Model, name: str, pipeline: str) -> str:
+def _write_reproducer(
+    disabled: Sequence[str], model: ir.Model, name: str, pipeline: str
+) -> str | None:
+    """Keeps the model before a pass that raised; None where there is no room for it."""
+    import shlex
+    import shutil
     import tempfile
 
     from ..io import save
 
-    folder = Path(tempfile.mkdtemp(prefix=f"onnxopt-{name}-"))
-    save(model, folder / "model.onnx")
-    command = f"onnxopt optimize model.onnx -o out.onnx --passes '{pipeline}' --debug\n"
-    (folder / "command.txt").write_text(command)
+    without = [word for item in disabled for word in ("--disable", item)]
+    words = ["onnxopt", "optimize", "model.onnx", "-o", "out.onnx", "--passes", pipeline, *without]
+    folder = None
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f"onnxopt-{name}-"))
+        save(model, folder / "model.onnx")
+        (folder / "command.txt").write_text(f"{shlex.join(words)} --debug\n")
+    except (OSError, ModelError):
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        return None
     return str(folder)
 
 

@@ -62,7 +62,8 @@ class Settings:
         limit: How many rewrites to make at most.
         evaluate: The runtime, for constant folding.
         instruments: Who watches.
-        reproduce: Writes a reproducer for a model and the rest of a pipeline; returns its place.
+        reproduce: Writes a reproducer for a model, the name of the pass that raised, and the rest of
+            the pipeline; returns its place, if it could.
     """
 
     disabled: Collection[str] = ()
@@ -70,13 +71,14 @@ class Settings:
     limit: int | None = None
     evaluate: Evaluate | None = None
     instruments: Sequence[Instrument] = ()
-    reproduce: Callable[[ir.Model, str, str], str] | None = None
+    reproduce: Callable[[ir.Model, str, str], str | None] | None = None
 
 
 class _PassRaised(Exception):
-    def __init__(self, position: int, name: str, cause: Exception) -> None:
+    def __init__(self, position: int, calls: int, name: str, cause: Exception) -> None:
         super().__init__(str(cause))
         self.position = position
+        self.calls = calls
         self.name = name
         self.cause = cause
 
@@ -111,8 +113,8 @@ class Manager:
             try:
                 outcome = self._attempt(load(), steps, skipped)
             except _PassRaised as raised:
-                skipped.add(raised.position)
                 place = self._reproducer(load, steps, skipped, raised)
+                skipped.add(raised.position)
                 message = f"{type(raised.cause).__name__}: {raised.cause}"
                 failures.append(Failure(raised.name, message, place))
                 continue
@@ -126,10 +128,11 @@ class Manager:
         skipped: Collection[int],
         stop: int | None = None,
     ) -> Outcome:
+        watchers = self._settings.instruments if stop is None else ()
         gate = Gate(self._settings.limit, self._settings.banned)
         context = Context(model, gate, Stats(), self._settings.evaluate)
         recorder = Recorder()
-        run = _Run(self, context, [recorder, *self._settings.instruments], skipped, stop)
+        run = _Run(self, context, [recorder, *watchers], skipped, stop)
         run.steps(steps, 0)
         return Outcome(context.model, context.stats, gate.log, recorder.records, exact=run.exact)
 
@@ -144,15 +147,20 @@ class Manager:
         skipped: set[int],
         raised: _PassRaised,
     ) -> str | None:
+        """Runs again up to the very call that raised, and has the model as it was there kept."""
         if self._settings.reproduce is None:
             return None
-        before = self._attempt(load(), steps, skipped, stop=raised.position).model
+        before = self._attempt(load(), steps, skipped, stop=raised.calls).model
         rest = [c for p, c in _positions(steps, 0) if p >= raised.position]
         return self._settings.reproduce(before, raised.name, render(tuple(rest)))
 
 
 class _Run:
-    """One run through a pipeline; positions number its calls so that one can be skipped."""
+    """One run through a pipeline.
+
+    Positions number the steps as written, so that one can be skipped; ``stop`` counts the calls made,
+    since those in a group that repeats are made several times.
+    """
 
     def __init__(
         self,
@@ -168,6 +176,7 @@ class _Run:
         self._skipped = skipped
         self._stop = stop
         self._stopped = False
+        self._calls = 0
         self.exact = True
 
     def steps(self, steps: Sequence[Step], position: int) -> tuple[int, int]:
@@ -182,10 +191,11 @@ class _Run:
                         break
                 position = after
             else:
-                if position == self._stop:
-                    self._stopped = True
-                if position not in self._skipped and not self._stopped:
-                    changes += self._call(step, position)
+                if position not in self._skipped:
+                    self._stopped = self._stopped or self._calls == self._stop
+                    if not self._stopped:
+                        changes += self._call(step, position)
+                        self._calls += 1
                 position += 1
         return changes, position
 
@@ -200,7 +210,7 @@ class _Run:
         except OnnxoptError:
             raise
         except Exception as error:
-            raise _PassRaised(position, step.name, error) from error
+            raise _PassRaised(position, self._calls, step.name, error) from error
         if changes and not step.exact:
             self.exact = False
         return changes

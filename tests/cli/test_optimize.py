@@ -261,23 +261,35 @@ def test_pass_that_raises_is_skipped_with_a_reproducer(
 ) -> None:
     faulty.install(monkeypatch)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    args = (good, "-o", "out.onnx", "--passes", "raises, simplify")
+    args = (good, "-o", "out.onnx", "--passes", "raises, simplify", "--disable", "fuse")
     data = report(run, *args, "--no-validate")
     [failure] = data["failures"]
     assert failure["name"] == "raises"
     assert "lost" in failure["message"]
     place = Path(failure["reproducer"])
     onnx.checker.check_model(onnx.load(str(place / "model.onnx")))
-    assert "raises, simplify" in (place / "command.txt").read_text()
+    assert "--passes 'raises, simplify' --disable fuse" in (place / "command.txt").read_text()
     assert "Identity" not in ops("out.onnx")
     assert "Pass raises failed and was skipped" in run("optimize", *args, "--no-validate").stdout
 
 
-@pytest.mark.parametrize("args", [(), ("--verify-each",), ("--no-validate",)])
-def test_pass_that_breaks_the_structure_is_skipped(
-    run: Run, good: Path, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]
+def test_no_room_for_a_reproducer_does_not_stop_the_work(
+    run: Run, good: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     faulty.install(monkeypatch)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    args = (good, "-o", "out.onnx", "--passes", "raises, simplify", "--no-validate")
+    [failure] = report(run, *args)["failures"]
+    assert (failure["name"], failure["reproducer"]) == ("raises", None)
+    assert "Identity" not in ops("out.onnx")
+
+
+@pytest.mark.parametrize("args", [(), ("--verify-each",), ("--no-validate",)])
+def test_pass_that_breaks_the_structure_is_skipped(
+    run: Run, good: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    faulty.install(monkeypatch)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     data = report(run, good, "-o", "out.onnx", "--passes", "breaks, simplify", *args)
     assert [failure["name"] for failure in data["failures"]] == ["breaks"]
     assert "nobody" in data["failures"][0]["message"]

@@ -60,9 +60,23 @@ class Explode(Pass):
         raise RuntimeError("boom")
 
 
+@dataclass(frozen=True)
+class ExplodeLater(Pass):
+    """Raises where the graph's name has grown long."""
+
+    name: ClassVar[str] = "explode-later"
+    summary: ClassVar[str] = "Raise in a later round."
+
+    def run(self, context: Context) -> int:
+        if len(context.model.graph.name or "") >= 4:
+            raise RuntimeError("boom")
+        return 0
+
+
 @pytest.fixture
 def found() -> Registry:
-    mine = Registry(passes={"rename": Rename, "explode": Explode})
+    classes: list[type[Pass]] = [Rename, Explode, ExplodeLater]
+    mine = Registry(passes={cls.name: cls for cls in classes})
     mine.pipelines["twice"] = "rename{suffix=b}, rename{suffix=c}"
     return mine
 
@@ -168,6 +182,22 @@ def test_pass_that_raises_is_rolled_back_and_reported(found: Registry) -> None:
         "there",
     )
     assert saved == [("gx", "explode", "explode, rename{suffix=y}")]
+
+
+def test_reproducer_of_a_later_round_holds_the_model_of_that_round(found: Registry) -> None:
+    saved: list[tuple[str | None, str]] = []
+    printed: list[str] = []
+
+    def reproduce(model: ir.Model, name: str, pipeline: str) -> None:  # noqa: ARG001
+        saved.append((model.graph.name, pipeline))
+
+    watchers = [PrintAfter(["rename"], printed.append)]
+    settings = Settings(reproduce=reproduce, instruments=watchers)
+    outcome = Manager(settings, found).run(load, "(rename, explode-later, rename{suffix=b})*3")
+    assert outcome.model.graph.name == "gababab"
+    assert saved == [("gaba", "explode-later, rename{suffix=b}")]
+    assert [failure.reproducer for failure in outcome.failures] == [None]
+    assert len(printed) == 3 + 6
 
 
 def test_refusals_of_a_pass_are_not_swallowed() -> None:
