@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from onnxopt.analysis.dims import is_nonnegative
+from onnxopt.analysis.dims import Dim, DimExpr, exact_divide, is_nonnegative
 from onnxopt.rewrite import Builder, Declined, Match, Skip, op, rule
 from onnxopt.rewrite.uses import has_one_use
 
@@ -82,7 +82,7 @@ def moved(m: Match, build: Builder, outer: ir.Node, inner: ir.Node, x: ir.Value)
     """Builds ``x`` in the shape that ``outer`` gives it after ``inner``."""
     if same_shape(m, x, outer.outputs[0]) or _undoes(m, outer, inner):
         return x
-    if outer.op_type == "Reshape" and _stands_alone(m, outer):
+    if outer.op_type == "Reshape" and _stands_alone(m, outer, inner, x):
         return build.like(outer, x, outer.inputs[1])
     if outer.op_type == inner.op_type == "Squeeze":
         return build_squeeze(m, build, x, _joined_squeeze(m, outer, inner))
@@ -96,16 +96,31 @@ def moved(m: Match, build: Builder, outer: ir.Node, inner: ir.Node, x: ir.Value)
     return build.op("Reshape", x, build.ints("shape", target))
 
 
-def _stands_alone(m: Match, reshape: ir.Node) -> bool:
-    """Whether the target of a ``Reshape`` means the same for every input of as many elements."""
+def _stands_alone(m: Match, reshape: ir.Node, before: ir.Node, x: ir.Value) -> bool:
+    """Whether the target of a ``Reshape`` of ``before`` means the same for ``x``, with as many elements."""
     if m.attr(reshape, "allowzero", 0):
         return True
     given = input_of(reshape, 1)
     target = None if given is None else m.facts.content(given)
     if not isinstance(target, tuple):
         return False
-    # An element nothing is known of might be a zero, which copies a dim of the input; a size is none.
-    return all(dim != 0 if isinstance(dim, int) else is_nonnegative(dim) for dim in target)
+    if any(dim == 0 if isinstance(dim, int) else not is_nonnegative(dim) for dim in target):
+        # A zero, and an element nothing is known of might be one, copies a dim of the input.
+        return False
+    # So does a size that is zero at run time, which works where what it copies is zero as well.
+    copied, ours = m.facts.shape(before.outputs[0]), m.facts.shape(x)
+    return all(
+        _vanishes(ours, axis, dim) or (copied is not None and not _vanishes(copied, axis, dim))
+        for axis, dim in enumerate(target)
+        if isinstance(dim, DimExpr)
+    )
+
+
+def _vanishes(shape: Sequence[Dim] | None, axis: int, dim: DimExpr) -> bool:
+    """Whether a dim of a shape is surely zero where ``dim`` is."""
+    if shape is None or axis >= len(shape):
+        return False
+    return shape[axis] == 0 or exact_divide(shape[axis], dim) is not None
 
 
 def _undoes(m: Match, outer: ir.Node, inner: ir.Node) -> bool:
