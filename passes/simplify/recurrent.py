@@ -38,9 +38,12 @@ def _is_zero(m: Match, value: ir.Value | None) -> bool:
     if m.facts.const_tensor(value) is not None:
         return m.uniform(value) == 0
     node = value.producer()
-    if node is None or node.domain != "" or node.inputs[0] is None:
+    if node is None or node.domain != "":
         return False
     if node.op_type == "ConstantOfShape":
         filling = m.attr(node, "value")
         return filling is None or not filling.numpy().any()
-    return node.op_type in ("Expand", "Tile", "Reshape") and m.uniform(node.inputs[0]) == 0
+    source = input_of(node, 0)
+    if source is None or node.op_type not in ("Expand", "Tile", "Reshape"):
+        return False
+    return m.uniform(source) == 0
