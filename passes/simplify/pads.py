@@ -47,12 +47,12 @@ def full_pads(m: Match, node: ir.Node) -> list[int]:
     return full
 
 
-def _filling(m: Match, node: ir.Node) -> float | ir.Value:
-    """The number padded with, or the value that holds it."""
+def _filling(m: Match, node: ir.Node) -> str | ir.Value:
+    """The number padded with as text, so that -0.0 is not 0.0, or the value that holds it."""
     if "value" in node.attributes or m.opset(node) < 11:
-        return float(m.attr(node, "value", 0.0))
+        return repr(float(m.attr(node, "value", 0.0)))
     given = input_of(node, 2)
     if given is None:
-        return 0.0
+        return repr(0.0)
     number = m.uniform(given)
-    return given if number is None else number
+    return given if number is None else repr(number)
