@@ -19,12 +19,13 @@ from .casts import integer_range
     op.Clip("x", ...),
     op("Max", "Min")("x", Const("c")),
     op("Max", "Min")(Const("c"), "x"),
-    exact=True,
+    exact=False,
 )
 def remove_clip(m: Match, build: Builder) -> ir.Value | Skip:
     """Remove bounds that no value exceeds: infinite ones, those of the integer type, or none.
 
-    Declines for the bounds that ``Clip`` has by default up to opset 10, the largest finite floats, which cut off infinities.
+    Not exact: runtimes take bounds that are left out for the largest finite floats, which cut off infinities.
+    Declines up to opset 10, where those are what ``Clip`` has by default.
 
     Example: Clip(x) -> x
     """
