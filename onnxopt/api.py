@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from .compiler.bisecting import Culprit, find_culprit
 from .compiler.compile import optimise, require_runtime
-from .compiler.options import ExternalData, Options
+from .compiler.options import ExternalData, Options, check_amounts, check_lists
 from .compiler.result import Result
 from .compiler.staging import Origin
 from .io import load, save
@@ -78,7 +78,7 @@ def optimize(
         atol: Absolute tolerance; follows from the types by default.
         require_validation: Whether a model that cannot be run here is an error.
         custom_op_libraries: Shared libraries of custom operators.
-        timeout: Seconds a validation may take.
+        timeout: Seconds each part of a validation may take: running the original, running the result.
         external_data: ``"auto"``, ``"always"`` or ``"never"`` keep weights in a file of their own.
         bisect_limit: How many rewrites to make at most.
         print_after: Passes after which to print the model; ``"all"`` stands for every pass.
@@ -146,7 +146,7 @@ def compare(
         rtol: Relative tolerance; follows from the types by default.
         atol: Absolute tolerance; follows from the types by default.
         custom_op_libraries: Shared libraries of custom operators.
-        timeout: Seconds the comparison may take.
+        timeout: Seconds each part may take: running the first model, running the second.
 
     Returns:
         The figures of every output on every provider, and whether they match.
@@ -159,14 +159,18 @@ def compare(
     from .compiler.verify import gather
     from .runtime.validate import compare as compare_files
 
+    check_lists(inputs=inputs, providers=providers, custom_op_libraries=custom_op_libraries)
+    check_amounts(rtol=rtol, atol=atol, timeout=timeout)
     require_runtime(providers)
     first, second = Origin(a), Origin(b)
-    second.load()
-    samples = gather(first.load(), feeds, inputs)
+    model, other = first.load(), second.load()
+    samples = gather(model, feeds, inputs)
     return compare_files(
         first.path,
         second.path,
         feeds=samples,
+        model=model,
+        other=other,
         providers=providers,
         rtol=rtol,
         atol=atol,

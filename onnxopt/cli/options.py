@@ -74,7 +74,7 @@ validation_options: Decorator[Any] = _all(
             default=600.0,
             show_default=True,
             metavar="SECONDS",
-            help="How long one validation may take.",
+            help="How long running the original, and running the result, may each take.",
         ),
     ]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class Options:
         validate: Whether to run the result against the original.
         require_validation: Whether a model that cannot be run here is an error.
         custom_op_libraries: Shared libraries of custom operators.
-        timeout: Seconds a validation may take.
+        timeout: Seconds each part of a validation may take.
         external_data: Where weights go: beside the model or in it.
         bisect_limit: How many rewrites to make at most.
         print_after: Passes after which to print the model.
@@ -73,6 +74,14 @@ class Options:
     def __post_init__(self) -> None:
         if self.level not in (0, 1, 2, 3):
             raise UsageError(f"level {self.level} does not exist; levels are 0, 1, 2 and 3")
+        check_lists(
+            disable=self.disable,
+            inputs=self.inputs,
+            providers=self.providers,
+            custom_op_libraries=self.custom_op_libraries,
+            print_after=self.print_after,
+        )
+        check_amounts(rtol=self.rtol, atol=self.atol, timeout=self.timeout)
         if self.require_validation and not self.validate:
             raise UsageError("validation cannot be both required and left out")
         for name, size in self.dims.items():
@@ -85,3 +94,28 @@ class Options:
         """Tells whoever shows progress that a stage begins."""
         if self.progress is not None:
             self.progress(name)
+
+
+def check_lists(**given: object) -> None:
+    """Refuses a lone name where several are expected: its letters would be taken for names.
+
+    Raises:
+        UsageError: An argument is a string or path.
+    """
+    for name, value in given.items():
+        if isinstance(value, (str, os.PathLike)):
+            raise UsageError(f"{name} takes a list; write [{str(value)!r}]")
+
+
+def check_amounts(**given: float | None) -> None:
+    """Refuses tolerances and time limits that make no sense.
+
+    Raises:
+        UsageError: An argument is negative, not finite, or a time limit of zero.
+    """
+    for name, value in given.items():
+        if value is None:
+            continue
+        if not math.isfinite(value) or value < 0 or (name == "timeout" and value == 0):
+            least = "above 0" if name == "timeout" else "0 or above"
+            raise UsageError(f"{name} is {value}; it must be {least} and finite")

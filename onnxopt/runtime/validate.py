@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxopt.errors import ModelError, UsageError
+from onnxopt.errors import UsageError
 from onnxopt.runtime import providers as provider_names
 from onnxopt.runtime.inputs import DEFAULT_SAMPLES, GeneratedFeeds
 from onnxopt.runtime.job import Job
 from onnxopt.runtime.running import Progress, Request, run_on
-from onnxopt.runtime.sessions import one_line
 from onnxopt.runtime.validation import ProviderResult, Status, Validation
 
 if TYPE_CHECKING:
@@ -170,12 +169,9 @@ def _generation(job: Job, given: GeneratedFeeds | None, model: ir.Model | None) 
 
 
 def _load(path: str) -> ir.Model:
-    import onnx_ir
+    from onnxopt.io import load
 
-    try:
-        return onnx_ir.load(path)
-    except Exception as error:  # the operating system, protobuf and onnx-ir each raise their own
-        raise ModelError(f"{path}: cannot be read as an ONNX model: {one_line(error)}") from error
+    return load(path)
 
 
 def _verdict(results: list[ProviderResult], job: Job) -> Validation:

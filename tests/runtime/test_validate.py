@@ -493,7 +493,7 @@ def test_half_precision_inside(write: Writer, rng: np.random.Generator) -> None:
     ("change", "part"),
     [
         (("float[N, 4] z", "double[N, 4] z"), "output 'z'"),
-        (("float[N, 8] x", "float[N, 8] x2"), "inputs are x2, were x"),
+        (("float[N, 8] x", "float[N, 8] x, float[N] v"), "inputs are x, v, were x"),
         (("float[N, 4] y", "float[N, 4, 1] y"), "rank"),
         (("float[N, 4] y", "float[N, 5] y"), "size 5 on axis 1, had 4"),
     ],
