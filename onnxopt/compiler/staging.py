@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from .options import ExternalData
 
     Source = str | os.PathLike[str] | onnx.ModelProto | ir.Model
+
+
+_SHOWN = 32
+"""Letters of the output's name in that of its hidden folder, which is longer and must fit as well."""
 
 
 class Origin:
@@ -103,7 +109,7 @@ class Stage:
         if self._folder is None:
             parent = None if self._output is None else self._output.parent
             try:
-                made = tempfile.mkdtemp(prefix=f".{self.name}.", dir=parent)
+                made = tempfile.mkdtemp(prefix=f".{self.name[:_SHOWN]}.", dir=parent)
             except OSError as error:
                 raise ModelError(f"cannot write {self._output}: {error.strerror}") from None
             self._folder = Path(made)
@@ -118,11 +124,17 @@ class Stage:
         return path
 
     def publish(self) -> None:
-        """Renames the candidate's files to where the user wants them, the model file last."""
+        """Renames the candidate's files to where the user wants them, the model file last.
+
+        They take on the modes of the files they replace.
+        """
         assert self._output is not None
         for file in sorted(self.folder.iterdir(), key=lambda f: f.name == self.name):
+            target = self._output.parent / file.name
             try:
-                os.replace(file, self._output.parent / file.name)
+                with suppress(FileNotFoundError):
+                    file.chmod(stat.S_IMODE(target.stat().st_mode))
+                os.replace(file, target)
             except OSError as error:
                 raise ModelError(f"cannot write {self._output}: {error.strerror}") from None
 
@@ -142,7 +154,7 @@ def check_output(origin: Origin, output: Path) -> None:
     if not origin.path.exists():
         return
     for mine in (output, output.with_name(f"{output.name}.data")):
-        if mine.exists() and any(mine.samefile(theirs) for theirs in origin.files()):
+        if os.path.exists(mine) and any(mine.samefile(theirs) for theirs in origin.files()):
             raise ModelError(f"{mine} belongs to the input itself; choose another output")
     if not os.access(output.parent, os.W_OK):
         raise ModelError(f"cannot write {output}: the folder {output.parent} is not writable")

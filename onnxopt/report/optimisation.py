@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -165,6 +166,6 @@ def check_report(model: str, output: Path, report: Path) -> None:
     if not report.parent.is_dir():
         raise ModelError(f"cannot write {report}: the folder {report.parent} does not exist")
     for other in (Path(model), output, output.with_name(f"{output.name}.data")):
-        same = report.exists() and other.exists() and report.samefile(other)
+        same = report.exists() and os.path.exists(other) and report.samefile(other)
         if same or report.absolute() == other.absolute():
             raise ModelError(f"the report {report} would overwrite {other}; choose another file")

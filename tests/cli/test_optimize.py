@@ -273,6 +273,21 @@ def test_pass_that_raises_is_skipped_with_a_reproducer(
     assert "Pass raises failed and was skipped" in run("optimize", *args, "--no-validate").stdout
 
 
+def test_output_keeps_the_mode_of_the_file_it_replaces(run: Run, folder: Path, good: Path) -> None:
+    (folder / "out.onnx").touch(0o640)
+    args = ("optimize", good, "-o", "out.onnx", "--no-validate")
+    assert run(*args).exit_code == 0
+    assert (folder / "out.onnx").stat().st_mode & 0o777 == 0o640
+    assert (folder / "out.onnx").stat().st_size > 0
+
+
+def test_longest_name_a_file_may_have(run: Run, good: Path) -> None:
+    name = f"{'a' * 250}.onnx"
+    done = run("optimize", good, "-o", name, "--no-validate", "--report", "report.json")
+    assert done.exit_code == 0, done.stderr
+    onnx.checker.check_model(onnx.load(name))
+
+
 def test_no_room_for_a_reproducer_does_not_stop_the_work(
     run: Run, good: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
