@@ -63,6 +63,7 @@ class Program(click.Group):
         """Runs the program; leaves the process with the exit status."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
+        _open_streams()
         _never_fail_on_encoding()
         try:
             status = super().main(args, prog_name, complete_var, False, **extra)
@@ -78,6 +79,8 @@ class Program(click.Group):
             status = _fail("interrupted", INTERRUPTED)
         except BrokenPipeError:
             status = _nobody_reads()
+        except OSError as error:  # the help has no room on a full disk
+            status = _fail(*describe(error))
         sys.exit(status)
 
 
@@ -85,6 +88,14 @@ def _nobody_reads() -> int:
     """Whoever read the output has seen enough; the interpreter must not complain at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return PIPE_CLOSED
+
+
+def _open_streams() -> None:
+    """Gives a process that was started without output streams some that lead nowhere."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def _never_fail_on_encoding() -> None:

@@ -17,9 +17,17 @@ import onnx
 import pytest
 
 from .conftest import snapshot
-from .samples import model_with_weight, signed
+from .samples import model_with_weight, signed, write_good
 
 COMMAND = [sys.executable, "-m", "onnxopt"]
+# Numpy and a runtime may round this differently, so that folding it needs the runtime.
+NEEDS_A_RUNTIME = """<ir_version: 8, opset_import: ["" : 17]>
+g (float[4] x) => (float[4] y) {
+  c = Constant<value_floats = [-1.5, 0.25, 2.0, 30.0]> ()
+  d = Tanh(c)
+  e = Identity(d)
+  y = Mul(x, e)
+}"""
 HEAVY = {"numpy", "onnx", "onnx_ir", "onnxruntime", "rich", "google.protobuf", "ml_dtypes", "torch"}
 
 
@@ -96,14 +104,16 @@ def test_missing_runtime(folder: Path, good: Path, tmp_path: Path) -> None:
 
 def test_without_a_runtime_models_can_be_optimised_unvalidated(good: Path, tmp_path: Path) -> None:
     env = shadow(tmp_path, "onnxruntime", "onnxsim")
-    args = ("--no-validate", "--json", "--passes", "O2, onnxsim")
-    done = onnxopt("optimize", good, "-o", "out.onnx", *args, env=env)
-    assert done.returncode == 0, done.stderr
-    data = json.loads(done.stdout)
-    assert data["after"]["nodes"] < data["before"]["nodes"]
-    notes = " ".join(data["rules"]["notes"])
-    assert "onnxopt[cpu]" in notes
-    assert "onnxsim is not installed" in notes
+    rounds = write_good(good.with_name("rounds.onnx"), NEEDS_A_RUNTIME)
+    for model, missing in ((good, False), (rounds, True)):
+        args = ("--no-validate", "--json", "--passes", "O2, onnxsim")
+        done = onnxopt("optimize", model, "-o", "out.onnx", *args, env=env)
+        assert done.returncode == 0, done.stderr
+        data = json.loads(done.stdout)
+        assert data["after"]["nodes"] < data["before"]["nodes"]
+        notes = " ".join(data["rules"]["notes"])
+        assert ("onnxopt[cpu]" in notes) == missing
+        assert "onnxsim is not installed" in notes
     assert onnxopt("inspect", good, env=env).returncode == 0
 
 
@@ -165,6 +175,22 @@ def test_reader_that_has_gone(args: list[str]) -> None:
     os.close(write)
     assert done.stderr == ""
     assert done.returncode == 141
+
+
+@pytest.mark.parametrize("args", [["--help"], ["passes"], ["passes", "--json"]])
+def test_no_room_for_the_report(args: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *args], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (3, "error: No space left on device\n")
+
+
+def test_no_output_stream_at_all(good: Path) -> None:
+    command = f"{sys.executable} -m onnxopt optimize {good} -o out.onnx --no-validate >&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    onnx.checker.check_model(onnx.load("out.onnx"))
 
 
 def on_a_terminal(args: list[str], **env: str) -> tuple[str, int]:
