@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -195,8 +195,3 @@ def _copied(attr: ir.Attr) -> ir.Attr:
     if attr.is_ref():
         return ir.RefAttr(attr.name, attr.ref_attr_name or "", attr.type, attr.doc_string)
     return ir.Attr(attr.name, attr.type, attr.value, doc_string=attr.doc_string)
-
-
-def attributes_of(node: ir.Node) -> Mapping[str, Any]:
-    """Returns a node's attributes that have values, as plain data."""
-    return {k: a.value for k, a in node.attributes.items() if not a.is_ref()}

@@ -12,8 +12,6 @@ from .builder import Builder
 from .match import Match
 from .pattern import Op
 
-Outcome = "ir.Value | Sequence[ir.Value | None] | Skip"
-
 
 @dataclass(frozen=True)
 class Skip:

@@ -13,8 +13,6 @@ import onnx
 import onnx.defs
 import onnx_ir as ir
 
-_UNLIMITED = 2**31 - 1
-
 
 @dataclass(frozen=True)
 class Signature:

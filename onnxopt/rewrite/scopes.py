@@ -18,13 +18,11 @@ class Scope:
         graph: The graph itself.
         function: The model function it belongs to, None in the main graph and its subgraphs.
         parent: The graph of the node that holds it, None at the top.
-        holder: The node that holds it, None at the top.
     """
 
     graph: ir.Graph
     function: ir.Function | None
     parent: ir.Graph | None
-    holder: ir.Node | None
 
 
 def differentiates(model: ir.Model) -> bool:
@@ -48,9 +46,9 @@ class Scopes:
     def refresh(self) -> None:
         """Walks the model again."""
         self._by_graph.clear()
-        self._walk(Scope(self._model.graph, None, None, None))
+        self._walk(Scope(self._model.graph, None, None))
         for function in self._model.functions.values():
-            self._walk(Scope(function.graph, function, None, None))
+            self._walk(Scope(function.graph, function, None))
 
     def adopt(self, node: ir.Node) -> None:
         """Records the subgraphs of a node that has just been inserted."""
@@ -58,7 +56,7 @@ class Scopes:
             return
         here = self.of(owner(node))
         for graph in subgraphs(node):
-            self._walk(Scope(graph, here.function, here.graph, node))
+            self._walk(Scope(graph, here.function, here.graph))
 
     def forget(self, graph: ir.Graph) -> None:
         """Takes a graph out that was dropped together with its node."""
@@ -71,7 +69,7 @@ class Scopes:
             self._by_graph[scope.graph] = scope
             for node in scope.graph:
                 for graph in subgraphs(node):
-                    stack.append(Scope(graph, scope.function, scope.graph, node))
+                    stack.append(Scope(graph, scope.function, scope.graph))
 
     def of(self, graph: ir.Graph) -> Scope:
         """Returns the scope of a graph of this model."""

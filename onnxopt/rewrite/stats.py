@@ -19,6 +19,7 @@ class Stats:
         errors: Rules that raised: (rule, node, message).
         removed: Nodes removed, by operator type.
         added: Nodes added, by operator type.
+        notes: What a user should read.
     """
 
     fired: Counter[str] = field(default_factory=Counter)
