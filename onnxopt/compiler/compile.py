@@ -182,6 +182,12 @@ def _refuse_unverified(result: Result, origin: Origin, options: Options) -> None
             f"{validation.reason}",
             result,
         )
+    if result.left_out and validation.status != "passed":
+        raise MismatchError(
+            f"{origin.label}: the optimised model did not match, and without the rewrites to blame "
+            f"it could not be validated: {validation.reason}",
+            result,
+        )
     if options.require_validation and validation.status != "passed":
         raise MismatchError(f"{origin.label}: not validated: {validation.reason}", result)
 

@@ -12,6 +12,7 @@ import shutil
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,8 @@ def _reference(
     known = store.load()
     if known is None:
         known = run_reference(job, backend, source, progress)
-        store.save(known)
+        with suppress(OSError):  # remembering saves time only; a full disk must not end the run
+            store.save(known)
     return known
 
 

@@ -11,8 +11,10 @@ import onnx_ir as ir
 import pytest
 
 import onnxopt
+from onnxopt.compiler.verify import Verifier
 from onnxopt.pipeline.registry import Registry, registry
 from onnxopt.rewrite import Builder, Match, Rule, op, rule
+from onnxopt.runtime.validation import Validation
 
 TEXT = """<ir_version: 8, opset_import: ["" : 17]>
 g (float[N,4] x) => (float[N,4] y)
@@ -89,6 +91,26 @@ def test_a_model_that_cannot_be_repaired_writes_nothing(
     out = tmp_path / "out.onnx"
     with pytest.raises(onnxopt.MismatchError, match="does not match and could not be repaired"):
         onnxopt.optimize(model, out, passes="test-wrong")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("rules")
+def test_a_repair_that_cannot_be_validated_writes_nothing(
+    model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = Verifier.check
+
+    def impatient(*args: Any, **options: Any) -> Validation:
+        found = check(*args, **options)
+        if found.passed:
+            found.status, found.reason = "not-validated", "no end within 1 s"
+        return found
+
+    monkeypatch.setattr(Verifier, "check", impatient)
+    with pytest.raises(onnxopt.MismatchError, match=r"did not match.*no end within 1 s") as raised:
+        onnxopt.optimize(model, tmp_path / "out.onnx", passes="test-merge, test-wrong")
+    assert raised.value.result is not None
+    assert raised.value.result.left_out
     assert list(tmp_path.iterdir()) == []
 
 
