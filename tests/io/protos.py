@@ -9,9 +9,6 @@ import onnx
 from google.protobuf.message import Message  # type: ignore[import-untyped]
 from onnx import TensorProto, helper, numpy_helper
 
-# Tensors over this size are stored by reference on loading.
-LARGE = 4096
-
 
 def floats(*dims: int, seed: int = 0) -> np.ndarray[Any, Any]:
     """Signed values of several magnitudes."""
