@@ -47,8 +47,14 @@ class Registry:
     pipelines: dict[str, str] = field(default_factory=dict)
 
     def add_module(self, module: ModuleType) -> None:
-        """Takes in what a module defines."""
-        self.pipelines.update(getattr(module, "PIPELINES", {}))
+        """Takes in what a module defines.
+
+        Raises:
+            UsageError: A name is taken.
+        """
+        for name, text in getattr(module, "PIPELINES", {}).items():
+            self._claim(name, module.__name__)
+            self.pipelines[name] = text
         for item in vars(module).values():
             if isinstance(item, Rule) and item.module == module.__name__:
                 self._add_rule(item, module)
@@ -66,8 +72,8 @@ class Registry:
             self.summaries[group] = (package.__doc__ or "").strip().partition("\n")[0]
 
     def _claim(self, name: str, module: str) -> None:
-        if name in self.passes or name in self.rules:
-            raise UsageError(f"pass {name!r} of {module} exists already; give it another name")
+        if name in self.passes or name in self.rules or name in self.pipelines:
+            raise UsageError(f"{name!r} of {module} exists already; give it another name")
 
     def expand(self, text: str, disabled: Collection[str] = ()) -> tuple[Step, ...]:
         """Parses a pipeline, replaces named pipelines by their steps, and checks every name.
@@ -174,10 +180,23 @@ def _modules(root: ModuleType) -> Iterator[ModuleType]:
 
 @lru_cache(maxsize=1)
 def registry() -> Registry:
-    """Returns the registry of everything installed, built once."""
+    """Returns the registry of everything installed, built once.
+
+    Raises:
+        UsageError: A package offers passes that cannot be imported, or names that are taken.
+    """
     found = Registry()
     names = {e.value for e in metadata.entry_points(group=_GROUP)} | {_BUILTIN}
     for name in sorted(names, key=lambda n: n != _BUILTIN):
-        for module in _modules(importlib.import_module(name)):
+        try:
+            modules = list(_modules(importlib.import_module(name)))
+        except Exception as error:
+            if name == _BUILTIN:
+                raise
+            raise UsageError(
+                f"the passes that an installed package offers in {name!r} cannot be imported "
+                f"({type(error).__name__}: {error}); repair or remove that package"
+            ) from error
+        for module in modules:
             found.add_module(module)
     return found

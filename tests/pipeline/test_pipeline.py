@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import metadata
+from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import ClassVar
 
 import onnx.parser
@@ -145,6 +149,42 @@ def test_options_reach_the_pass(found: Registry) -> None:
 def test_unknown_names_and_options(found: Registry, text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Manager(Settings(), found).run(load, text)
+
+
+@pytest.fixture
+def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Registry]:
+    """Installs a package with passes of its own; returns the registry then."""
+
+    def make(source: str) -> Registry:
+        (tmp_path / "offered_passes.py").write_text(source)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "offered_passes", raising=False)
+        entry = EntryPoint("mine", "offered_passes", "onnxopt.passes")
+        monkeypatch.setattr(metadata, "entry_points", lambda **_: [entry])
+        return registry.__wrapped__()
+
+    return make
+
+
+def test_package_of_its_own_adds_names(offer: Callable[[str], Registry]) -> None:
+    found = offer("PIPELINES = {'mine': 'O1, fuse'}")
+    assert found.pipelines["mine"] == "O1, fuse"
+    assert set(found.rules) == set(registry().rules)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import no_such_module", "in 'offered_passes' cannot be imported .*no_such_module"),
+        ("PIPELINES = {'O2': ''}", "'O2' of offered_passes exists already"),
+        ("PIPELINES = {'fold-constants': ''}", "'fold-constants' of offered_passes exists"),
+    ],
+)
+def test_package_of_its_own_that_does_not_fit(
+    offer: Callable[[str], Registry], source: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        offer(source)
 
 
 def test_pipeline_that_contains_itself(found: Registry) -> None:
