@@ -121,21 +121,26 @@ class Editor:
 
     def remove_dead(self, nodes: Iterable[ir.Node]) -> list[ir.Node]:
         """Removes those of ``nodes`` that nothing reads, and what only they read, in turn."""
-        removed: list[ir.Node] = []
+        dead: dict[ir.Node, ir.Graph] = {}
         # What a model that differentiates itself reads by name looks dead.
         stack = [] if self._differentiates else list(nodes)
         while stack:
             node = stack.pop()
-            if node.graph is None or not is_dead(node):
+            if node.graph is None or node in dead or not is_dead(node):
                 continue
-            producers = [v.producer() for v in node.inputs if v is not None]
-            stack.extend(p for p in producers if p is not None)
+            dead[node] = owner(node)
+            for index, value in enumerate(node.inputs):
+                producer = None if value is None else value.producer()
+                if producer is not None:
+                    stack.append(producer)
+                node.replace_input_with(index, None)
             for graph in subgraphs(node):
                 stack.extend(self._drop_body(graph))
-            owner(node).remove(node, safe=True)
-            self.stats.removed[node.op_type] += 1
-            removed.append(node)
-        return removed
+        # At once, because each removal on its own looks at all of a graph's outputs.
+        for graph in set(dead.values()):
+            graph.remove([node for node, its in dead.items() if its is graph])
+        self.stats.removed.update(node.op_type for node in dead)
+        return list(dead)
 
     def _drop_body(self, graph: ir.Graph) -> list[ir.Node]:
         """Empties the body of a node that goes; returns the producers of what its nodes read."""
