@@ -48,19 +48,20 @@ class DataFile:
         Raises:
             ModelError: If it is missing, not a regular file, or not readable.
         """
-        lead = what or f"{shown}: "
+        lead, name = (what, f"'{shown}'") if what else (f"{shown}: ", "it")
         try:
             found = os.stat(path)
         except FileNotFoundError:
-            raise ModelError(f"{lead}there is no such file as '{shown}'; check the path") from None
+            gone = f"there is no such file as {name}" if what else "there is no such file"
+            raise ModelError(f"{lead}{gone}; check the path") from None
         except (OSError, ValueError) as error:
-            raise ModelError(f"{lead}'{shown}' cannot be read: {_cause(error)}") from None
+            raise ModelError(f"{lead}{name} cannot be read: {_cause(error)}") from None
         if stat.S_ISDIR(found.st_mode):
-            raise ModelError(f"{lead}'{shown}' is a directory; name the file inside it")
+            raise ModelError(f"{lead}{name} is a directory; name the file inside it")
         if not stat.S_ISREG(found.st_mode):
-            raise ModelError(f"{lead}'{shown}' is a device or pipe; it must be a regular file")
+            raise ModelError(f"{lead}{name} is a device or pipe; it must be a regular file")
         if not os.access(path, os.R_OK):
-            raise ModelError(f"{lead}'{shown}' cannot be read: permission denied")
+            raise ModelError(f"{lead}{name} cannot be read: permission denied")
         real = os.path.realpath(path)
         return cls(real, shown, found.st_size, found.st_dev, found.st_ino, found.st_mtime_ns)
 
