@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from onnxopt.runtime.demands import Site, constant, demand_of
+from onnxopt.runtime.demands import demand_of
 from onnxopt.runtime.facts import Dim, Facts, InputSpec
+from onnxopt.runtime.site import Site, constant
 
 _MAX_STEPS = 4000
 
