@@ -61,6 +61,7 @@ class Result:
         pipeline: The pipeline that ran.
         output: Where the result was written, if anywhere.
         seconds: Wall time by stage.
+        origin: The model it was made from; a model given in memory lies in a file until this goes.
     """
 
     model: ir.Model

@@ -22,7 +22,7 @@ class OutputDiff:
     """The difference between one output of the reference and of the candidate.
 
     Attributes:
-        name: the output's name; leaves of containers as ``name[0]`` or ``name['key']``.
+        name: the output's name; leaves of sequences and maps, in order, as ``name[0]``.
         dtype: dtype of the reference ('str' for strings).
         shape: shape of the reference.
         problem: why the two cannot be compared element by element (shape, dtype, length), or ''.
