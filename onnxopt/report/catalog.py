@@ -139,7 +139,7 @@ def find(known: Sequence[Entry], name: str) -> Entry:
 
 _LEVELS = {
     "O0": "Nothing: the model is read and written.",
-    "O1": "Exact rewrites only: results stay bit-identical.",
+    "O1": "Exact rewrites only: each keeps every bit of what the operators compute.",
     "O2": "Also rewrites that only change rounding. The default.",
     "O3": "What the target measures as faster; for generic, the same as O2.",
 }
