@@ -6,7 +6,7 @@ name takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import onnx_ir as ir
 
@@ -44,11 +44,25 @@ def is_function_call(node: ir.Node, model: ir.Model) -> bool:
     return bool(model.functions) and node.op_identifier() in model.functions
 
 
-def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
-    """Yields the graphs in a node's attributes."""
-    if not node.attributes:
-        return
-    for attr in node.attributes.data.values():
+_GRAPH_TYPES = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+
+
+def has_subgraphs(node: ir.Node) -> bool:
+    """Tells whether an attribute of a node holds a graph."""
+    attributes = node.attributes
+    if not attributes:
+        return False
+    return any(a.type in _GRAPH_TYPES and not a.is_ref() for a in attributes.data.values())
+
+
+def subgraphs(node: ir.Node) -> Iterable[ir.Graph]:
+    """Returns the graphs in a node's attributes."""
+    # Asked of every node many times over; a tuple costs less than a generator that ends at once.
+    return _graphs_in(node.attributes.data.values()) if has_subgraphs(node) else ()
+
+
+def _graphs_in(attributes: Iterable[ir.Attr]) -> Iterator[ir.Graph]:
+    for attr in attributes:
         if attr.is_ref():
             continue
         if attr.type == ir.AttributeType.GRAPH:
@@ -97,7 +111,7 @@ def is_foldable(node: ir.Node, model: ir.Model) -> bool:
     """
     if node.domain not in STANDARD_DOMAINS or node.op_type in _UNFOLDED:
         return False
-    if is_function_call(node, model) or next(subgraphs(node), None) is not None:
+    if is_function_call(node, model) or has_subgraphs(node):
         return False
     if any(attr.is_ref() for attr in node.attributes.values()):
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from onnxopt.rewrite.scopes import subgraphs
+from onnxopt.analysis.effects import has_subgraphs
 
 from .._attributes import attribute_key, tensor_key
 
@@ -29,7 +29,7 @@ def _same_node(a: ir.Node, b: ir.Node, twin: dict[ir.Value, ir.Value]) -> bool:
         return False
     if len(a.inputs) != len(b.inputs) or len(a.outputs) != len(b.outputs):
         return False
-    if next(subgraphs(a), None) is not None or next(subgraphs(b), None) is not None:
+    if has_subgraphs(a) or has_subgraphs(b):
         return False
     if any(attribute_key(v) != attribute_key(b.attributes[k]) for k, v in a.attributes.items()):
         return False

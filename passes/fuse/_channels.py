@@ -15,7 +15,7 @@ import onnx_ir as ir
 from onnxopt.rewrite import Builder, Declined, Match
 
 Array = np.ndarray[Any, Any]
-_BLOCK_ELEMENTS = 1 << 20
+_BLOCK_ELEMENTS = 1 << 16
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 
 

@@ -36,8 +36,13 @@ class Outcome:
 
 
 def child_environment() -> dict[str, str]:
-    """The environment of every child: this project importable, nothing fetched from a network."""
+    """The environment of every child: this project importable, nothing fetched from a network.
+
+    Bytecode is kept: pip compiles the peers when it installs them, and this project, which runs from
+    its sources, must not be the only one that is compiled anew in every process.
+    """
     env = dict(os.environ)
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     paths = [str(ROOT), str(ROOT / "tools"), env.get("PYTHONPATH", "")]
     env["PYTHONPATH"] = os.pathsep.join(p for p in paths if p)
     env.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", NO_COLOR="1")
