@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OnnxoptError
+from .aim import aimed
 from .compile import require_runtime, run_pipeline
 from .options import Options
 from .plan import plan
@@ -50,6 +51,7 @@ def find_culprit(source: Source, options: Options) -> Culprit | None:
     Raises:
         OnnxoptError: The original cannot be run, or fails without any rewrite.
     """
+    options = aimed(options)
     require_runtime(options.providers)
     origin = Origin(source)
     steps = plan(options)

@@ -17,6 +17,7 @@ from ..io.pause import collector_paused
 from ..pipeline.base import Evaluate
 from ..pipeline.instruments import Instrument, PrintAfter, VerifyEach
 from ..pipeline.manager import Manager, Outcome, Settings
+from .aim import aim, aimed
 from .options import Options
 from .plan import Plan, check_print_after, plan
 from .repair import Repair
@@ -34,6 +35,7 @@ def optimise(source: Source, output: Path | None, options: Options) -> Result:
     Raises:
         OnnxoptError: As the command line's exit codes say; nothing is written then.
     """
+    options = aimed(options)
     steps = plan(options)
     check_print_after(steps, options)
     origin = Origin(source)
@@ -123,16 +125,21 @@ def run_pipeline(
     quiet: bool = False,
 ) -> Outcome:
     """Runs a pipeline over the original, without the rewrites in ``banned``."""
+    aiming = aim(options.target)
     settings = Settings(
         disabled=options.disable,
         banned=frozenset(banned),
         limit=options.bisect_limit if limit is None else limit,
         evaluate=evaluator(),
+        target=aiming.target,
         instruments=() if quiet else _instruments(options),
-        reproduce=None if quiet else functools.partial(_write_reproducer, options.disable),
+        reproduce=None if quiet else functools.partial(_write_reproducer, options),
     )
     with collector_paused():
-        return Manager(settings).run(origin.load, pipeline)
+        outcome = Manager(settings).run(origin.load, pipeline)
+    if aiming.note is not None:
+        outcome.stats.note(aiming.note)
+    return outcome
 
 
 @functools.cache
@@ -212,7 +219,7 @@ def _blame(model: ir.Model) -> None:
 
 
 def _write_reproducer(
-    disabled: Sequence[str], model: ir.Model, name: str, pipeline: str
+    options: Options, model: ir.Model, name: str, pipeline: str
 ) -> str | None:
     """Keeps the model before a pass that raised; None where there is no room for it."""
     import shlex
@@ -221,8 +228,10 @@ def _write_reproducer(
 
     from ..io import save
 
-    without = [word for item in disabled for word in ("--disable", item)]
+    without = [word for item in options.disable for word in ("--disable", item)]
     words = ["onnxopt", "optimize", "model.onnx", "-o", "out.onnx", "--passes", pipeline, *without]
+    if options.target != "generic":
+        words += ["--target", options.target]
     folder = None
     try:
         folder = Path(tempfile.mkdtemp(prefix=f"onnxopt-{name}-"))

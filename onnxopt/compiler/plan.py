@@ -34,9 +34,9 @@ def plan(options: Options) -> Plan:
     """Writes the pipeline for a set of options.
 
     Raises:
-        UsageError: The target is unknown.
+        UsageError: The target is unknown, or its file is faulty.
     """
-    load_target(options.target)
+    target = load_target(options.target)
     steps = []
     if options.opset is not None:
         steps.append(f"convert-opset{{version={options.opset}}}")
@@ -47,7 +47,11 @@ def plan(options: Options) -> Plan:
         for name, shape in options.input_shapes.items()
     )
     steps.extend(f'set-dim{{dim="{name}",size={size}}}' for name, size in options.dims.items())
-    body = f"O{options.level}" if options.passes is None else options.passes
+    if options.passes is not None:
+        body = options.passes
+    else:
+        level = f"O{options.level}"
+        body = f"{level}, {target.pipeline}" if target.pipeline and options.level >= 2 else level
     return Plan(", ".join(steps), body)
 
 

@@ -15,6 +15,7 @@ from ..analysis.facts import Facts
 from ..rewrite.editor import Editor
 from ..rewrite.gate import Gate
 from ..rewrite.stats import Stats
+from ..targets.target import GENERIC, Target
 
 Array = np.ndarray[Any, Any]
 Evaluate = Callable[[onnx.ModelProto, Mapping[str, Array]], Sequence[Array]]
@@ -30,6 +31,7 @@ class Context:
         stats: Counts what happened.
         evaluate: Runs a small model on the runtime, for constant folding; None where no runtime is
             installed.
+        target: What the result must run on.
         facts: Types, shapes and constants of ``model``.
         editor: Commits rewrites.
     """
@@ -38,12 +40,16 @@ class Context:
     gate: Gate = field(default_factory=Gate)
     stats: Stats = field(default_factory=Stats)
     evaluate: Evaluate | None = None
+    target: Target = GENERIC
     facts: Facts = field(init=False)
     editor: Editor = field(init=False)
 
     def __post_init__(self) -> None:
         self.facts = Facts(self.model)
-        self.editor = Editor(self.model, self.facts, self.gate, self.stats)
+        self.editor = self._editor()
+
+    def _editor(self) -> Editor:
+        return Editor(self.model, self.facts, self.gate, self.stats, self.target)
 
     def adopt(self, model: ir.Model) -> None:
         """Goes on with another model, where a pass had the whole of it converted elsewhere."""
@@ -54,7 +60,7 @@ class Context:
         """Derives all facts anew, after a change that made shapes or constants known."""
         left = self.editor.budget.left
         self.facts = Facts(self.model)
-        self.editor = Editor(self.model, self.facts, self.gate, self.stats)
+        self.editor = self._editor()
         self.editor.budget.left = left
 
 

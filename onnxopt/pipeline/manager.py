@@ -10,6 +10,7 @@ import onnx_ir as ir
 from ..errors import OnnxoptError
 from ..rewrite.gate import Gate
 from ..rewrite.stats import Stats
+from ..targets.target import GENERIC, Target
 from .base import Context, Evaluate, Pass
 from .instruments import Instrument, PassRecord, Recorder
 from .parse import Call, Repeat, Step, render
@@ -61,6 +62,7 @@ class Settings:
         banned: Single rewrites to leave out.
         limit: How many rewrites to make at most.
         evaluate: The runtime, for constant folding.
+        target: What the result must run on.
         instruments: Who watches.
         reproduce: Writes a reproducer for a model, the name of the pass that raised, and the rest of
             the pipeline; returns its place, if it could.
@@ -70,6 +72,7 @@ class Settings:
     banned: Collection[str] = ()
     limit: int | None = None
     evaluate: Evaluate | None = None
+    target: Target = GENERIC
     instruments: Sequence[Instrument] = ()
     reproduce: Callable[[ir.Model, str, str], str | None] | None = None
 
@@ -130,7 +133,8 @@ class Manager:
     ) -> Outcome:
         watchers = self._settings.instruments if stop is None else ()
         gate = Gate(self._settings.limit, self._settings.banned)
-        context = Context(model, gate, Stats(), self._settings.evaluate)
+        settings = self._settings
+        context = Context(model, gate, Stats(), settings.evaluate, settings.target)
         recorder = Recorder()
         run = _Run(self, context, [recorder, *watchers], skipped, stop)
         run.steps(steps, 0)

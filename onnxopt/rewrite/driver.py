@@ -90,7 +90,7 @@ class Driver:
 
     def _try(self, rule: Rule, node: ir.Node, bindings: Bindings) -> Applied | None:
         stats = self._editor.stats
-        match = Match(node, bindings, self._editor.facts)
+        match = Match(node, bindings, self._editor.facts, self._editor.target)
         reason = _unfit(match)
         if reason is not None:
             stats.decline(rule.name, where(node), reason)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from ..analysis.facts import Facts
+from ..targets.target import GENERIC, Target
 from . import provenance
 from .budget import Budget
 from .builder import Builder
@@ -77,10 +78,19 @@ class Editor:
         facts: What is known of its values; kept current.
         gate: Admits or refuses each rewrite.
         stats: Counts what happened.
+        target: What the result must run on; says which operators besides the standard ones may come out.
     """
 
-    def __init__(self, model: ir.Model, facts: Facts, gate: Gate, stats: Stats) -> None:
+    def __init__(
+        self,
+        model: ir.Model,
+        facts: Facts,
+        gate: Gate,
+        stats: Stats,
+        target: Target = GENERIC,
+    ) -> None:
         self.model = model
+        self.target = target
         self.facts = facts
         self.gate = gate
         self.stats = stats
@@ -169,6 +179,8 @@ class Editor:
                 reason = illegal(node, self._opset(scope, node.domain))
                 if reason is not None:
                     return reason
+            elif self._opset(scope, node.domain) is None and node.domain not in self.target.domains:
+                return f"neither the model nor the target has the domain of {node.op_type}"
         fresh = {v for n in rewrite.nodes for v in n.outputs}
         for old, new in rewrite.replaced:
             reason = self._disagreement(old, new) or self._misplaced(old, new, fresh, rewrite)
@@ -177,8 +189,16 @@ class Editor:
         return None
 
     def _opset(self, scope: Scope, domain: str) -> int | None:
-        table = scope.function.opset_imports if scope.function else self.model.opset_imports
-        return table.get(domain)
+        return self._imports(scope).get(domain)
+
+    def _imports(self, scope: Scope) -> dict[str, int]:
+        return scope.function.opset_imports if scope.function else self.model.opset_imports
+
+    def _import_domains(self, nodes: Sequence[ir.Node], graph: ir.Graph) -> None:
+        imports = self._imports(self.scopes.of(graph))
+        for node in nodes:
+            if node.domain in self.target.domains:
+                imports.setdefault(node.domain, self.target.domains[node.domain])
 
     def _disagreement(self, old: ir.Value, new: ir.Value) -> str | None:
         was, now = self.facts.dtype(old), self.facts.dtype(new)
@@ -218,6 +238,7 @@ class Editor:
         graph = owner(rewrite.anchor)
         for constant in rewrite.constants:
             graph.initializers.add(constant)
+        self._import_domains(rewrite.nodes, graph)
         provenance.record(rewrite.rule, rewrite.nodes, rewrite.origin)
         self._insert(rewrite.nodes, rewrite.anchor)
         done.nodes.extend(rewrite.nodes)

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from ..analysis.dims import Dim
 from ..analysis.facts import Facts
+from ..targets.target import GENERIC, Target
 from .matcher import Bindings, uniform
 from .pattern import Op
 from .schema import attribute_default
@@ -21,9 +22,12 @@ class Declined(Exception):
 class Match:
     """What a rule's function sees: the matched values and nodes, and facts about them. Read-only."""
 
-    def __init__(self, root: ir.Node, bindings: Bindings, facts: Facts) -> None:
+    def __init__(
+        self, root: ir.Node, bindings: Bindings, facts: Facts, target: Target = GENERIC
+    ) -> None:
         self.root = root
         self.facts = facts
+        self.target = target
         self._bindings = bindings
 
     def node(self, name: str) -> ir.Node:

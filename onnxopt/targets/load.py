@@ -1,29 +1,29 @@
-"""Reading a target's data file."""
+"""Reading a target's data file: one that ships with the package, or a user's own."""
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
 
 from ..errors import UsageError
+from .target import Target
 
-
-@dataclass(frozen=True)
-class Target:
-    """What a runtime runs well.
-
-    Attributes:
-        name: The target's name.
-        summary: One line.
-        providers: The execution providers it stands for; empty where it stands for none.
-        domains: Operator domains that may come out besides those of the model.
-    """
-
-    name: str
-    summary: str
-    providers: tuple[str, ...] = ()
-    domains: tuple[str, ...] = ()
+_TYPES = {
+    "float16": ir.DataType.FLOAT16,
+    "bfloat16": ir.DataType.BFLOAT16,
+    "float32": ir.DataType.FLOAT,
+    "float64": ir.DataType.DOUBLE,
+    "int8": ir.DataType.INT8,
+    "uint8": ir.DataType.UINT8,
+    "int32": ir.DataType.INT32,
+    "int64": ir.DataType.INT64,
+}
+_KEYS = frozenset({"summary", "providers", "pipeline", "domains", "kernels", "keep", "reasons"})
 
 
 def target_names() -> list[str]:
@@ -35,16 +35,96 @@ def target_names() -> list[str]:
 def load_target(name: str) -> Target:
     """Reads a target.
 
+    Args:
+        name: The name of one that ships with the package, or the path of a ``.toml`` file.
+
     Raises:
-        UsageError: There is no target of this name.
+        UsageError: There is no such target, or its file is not what a target's should be.
     """
+    if name.endswith(".toml"):
+        return _read(Path(name))
     names = target_names()
     if name not in names:
-        raise UsageError(f"no target is called {name!r}; there are: {', '.join(names)}")
-    data = tomllib.loads(resources.files(__package__).joinpath(f"{name}.toml").read_text())
+        raise UsageError(
+            f"no target is called {name!r}; there are: {', '.join(names)}, or give a .toml file"
+        )
+    return _parse(name, name, resources.files(__package__).joinpath(f"{name}.toml").read_text())
+
+
+def _read(path: Path) -> Target:
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        cause = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{path}: the target's file cannot be read: {cause}") from None
+    return _parse(path.stem, str(path), text)
+
+
+def _parse(name: str, source: str, text: str) -> Target:
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{source}: not TOML: {error}") from None
+    unknown = sorted(set(data) - _KEYS)
+    if unknown:
+        raise UsageError(
+            f"{source}: no key {unknown[0]!r} in a target; there are: {', '.join(sorted(_KEYS))}"
+        )
+    reader = _Reader(source, data)
+    domains = reader.table("domains", int, "a version")
+    kernels = {
+        (domain, op_type): reader.types(f"kernels.{domain}.{op_type}", types)
+        for domain, table in reader.table("kernels", dict, "a table").items()
+        for op_type, types in table.items()
+    }
+    foreign = sorted({domain for domain, _ in kernels} - set(domains))
+    if foreign:
+        raise UsageError(f"{source}: domains: lacks {foreign[0]!r}, which has kernels")
+    keep = reader.table("keep", list, "a list of operators")
     return Target(
         name=name,
-        summary=data["summary"],
-        providers=tuple(data.get("providers", ())),
-        domains=tuple(data.get("domains", ())),
+        summary=reader.text("summary", required=True),
+        providers=tuple(reader.words("providers", data.get("providers", []))),
+        domains=domains,
+        kernels=kernels,
+        pipeline=reader.text("pipeline"),
+        keep={to: frozenset(reader.words(f"keep.{to}", ops)) for to, ops in keep.items()},
+        reasons=reader.table("reasons", str, "a text"),
+        source=source,
     )
+
+
+class _Reader:
+    """Takes typed values out of a target's data, or says which key is wrong."""
+
+    def __init__(self, source: str, data: Mapping[str, Any]) -> None:
+        self._source = source
+        self._data = data
+
+    def text(self, key: str, *, required: bool = False) -> str:
+        value = self._data.get(key, "")
+        if not isinstance(value, str) or (required and not value):
+            raise UsageError(f"{self._source}: {key} must be a text")
+        return value
+
+    def table(self, key: str, kind: type, what: str) -> dict[str, Any]:
+        value = self._data.get(key, {})
+        if not isinstance(value, dict):
+            raise UsageError(f"{self._source}: {key} must be a table")
+        for name, item in value.items():
+            if not isinstance(item, kind) or isinstance(item, bool):
+                raise UsageError(f"{self._source}: {key}.{name} must be {what}")
+        return value
+
+    def words(self, key: str, value: Any) -> list[str]:
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+            raise UsageError(f"{self._source}: {key} must be a list of names")
+        return value
+
+    def types(self, key: str, value: Any) -> frozenset[ir.DataType]:
+        names = self.words(key, value)
+        for name in names:
+            if name not in _TYPES:
+                known = ", ".join(_TYPES)
+                raise UsageError(f"{self._source}: {key}: no type {name!r}; there are: {known}")
+        return frozenset(_TYPES[name] for name in names)

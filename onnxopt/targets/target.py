@@ -1,0 +1,55 @@
+"""What a target is: data on a runtime, which passes may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+import onnx_ir as ir
+
+MICROSOFT = "com.microsoft"
+"""The domain of the operators that onnxruntime adds to the standard ones."""
+
+Kernels = Mapping[tuple[str, str], frozenset[ir.DataType]]
+"""Element types by domain and operator."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a runtime runs well.
+
+    Attributes:
+        name: The target's name.
+        summary: One line.
+        providers: The onnxruntime execution providers it stands for; empty where it stands for none.
+        domains: Operator domains that may come out besides those of the model, with the version to import.
+        kernels: Operators of those domains that the runtime has, with the element types they work on.
+        pipeline: What runs after the level's own passes, from level 2 on.
+        keep: Operators that stay in single precision when a model is converted, by the name of the type it is
+            converted to.
+        reasons: Why, by operator.
+        source: The file it was read from.
+    """
+
+    name: str
+    summary: str
+    providers: tuple[str, ...] = ()
+    domains: Mapping[str, int] = field(default_factory=dict)
+    kernels: Kernels = field(default_factory=dict)
+    pipeline: str = ""
+    keep: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+
+    def has(self, op_type: str, dtype: ir.DataType | None, domain: str = MICROSOFT) -> bool:
+        """Tells whether the runtime has an operator for an element type."""
+        return dtype in self.kernels.get((domain, op_type), frozenset())
+
+    def without(self, missing: Collection[tuple[str, str]]) -> Target:
+        """Returns the target without some operators, each named by domain and type."""
+        kept = {name: types for name, types in self.kernels.items() if name not in missing}
+        return replace(self, kernels=kept)
+
+
+GENERIC = Target("generic", "Any ONNX runtime: standard operators of the model's own opset")
+"""Asks for nothing but the standard."""
