@@ -20,7 +20,7 @@ def list_models() -> None:
     from models.catalog import REFERENCES
 
     for reference in REFERENCES.values():
-        click.echo(f"{reference.name:14}{reference.summary}")
+        click.echo(f"{reference.name:15}{reference.summary}")
 
 
 @main.command("export")
@@ -32,6 +32,9 @@ def list_models() -> None:
 )
 @click.option("--static", is_flag=True, help="Fixed dims, those of the example inputs.")
 @click.option("--opset", type=int, help="Operator set; 17 for torchscript, 20 for dynamo.")
+@click.option(
+    "--attention", type=click.Choice(models.ATTENTIONS), help="For models of transformers; sdpa."
+)
 @click.option("--raw", is_flag=True, help="Switch the exporter's own optimisations off.")
 def export_model(
     name: str,
@@ -40,6 +43,7 @@ def export_model(
     exporter: models.Exporter,
     static: bool,
     opset: int | None,
+    attention: models.Attention | None,
     raw: bool,
 ) -> None:
     """Export the reference model NAME."""
@@ -51,6 +55,7 @@ def export_model(
         dynamic=not static,
         opset=opset,
         optimize=not raw,
+        attention=attention,
     )
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import zlib
 from collections.abc import Mapping
 from types import ModuleType
@@ -12,7 +13,7 @@ import numpy as np
 
 from models.catalog import REFERENCES
 from models.sampling import draw
-from models.spec import SIZES, Array, Config, Reference, dynamic_axes
+from models.spec import SIZES, Array, Attention, Config, Reference, dynamic_axes
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,7 +29,7 @@ class Built(NamedTuple):
         output_names: Names of the graph outputs, in order.
         dynamic_axes: Symbolic dims by input and output name.
         fixed_arguments: How many inputs are named arguments of ``forward``; the rest are its
-            ``*args`` (the key/value cache).
+            ``*args`` (such as the key/value cache).
         specialised: Symbolic dims that torch.export can only trace at the example inputs' size.
     """
 
@@ -55,6 +56,23 @@ def lookup(name: str, size: str) -> tuple[Reference, Config]:
     return reference, reference.configs[size]
 
 
+def choose_attention(reference: Reference, wanted: Attention | None) -> Attention | None:
+    """The implementation of attention to build ``reference`` with: ``wanted``, or its default.
+
+    Returns:
+        None for a model that offers no choice.
+
+    Raises:
+        ValueError: The model does not have the one wanted; the message lists what it has.
+    """
+    if wanted is None:
+        return reference.attentions[0] if reference.attentions else None
+    if wanted not in reference.attentions:
+        there = ", ".join(reference.attentions) or "none to choose from"
+        raise ValueError(f"{reference.name} has no attention {wanted!r}; there is {there}")
+    return wanted
+
+
 def sample_inputs(
     name: str, size: str = "tiny", seed: int = 0, *, dims: Mapping[str, int] | None = None
 ) -> dict[str, Array]:
@@ -75,24 +93,30 @@ def sample_inputs(
     return {spec.name: draw(spec, sizes, rng) for spec in reference.inputs(config)}
 
 
-def build(name: str, size: str = "tiny", *, seed: int = 0) -> Built:
+def build(
+    name: str, size: str = "tiny", *, seed: int = 0, attention: Attention | None = None
+) -> Built:
     """Build a reference model with deterministic weights.
 
     Args:
         name: Reference model.
         size: ``"tiny"``, ``"small"`` or ``"full"``.
         seed: Seed of the weights.
+        attention: ``"sdpa"`` or ``"eager"``, for models of transformers that have both; the
+            weights are the same. The first of :func:`models.attentions` when omitted.
 
     Raises:
-        ValueError: There is no such model or size.
-        ImportError: torch is not installed.
+        ValueError: There is no such model or size, or the model has no such attention.
+        ImportError: torch, or for a model of transformers that package, is not installed.
     """
     reference, config = lookup(name, size)
+    chosen = choose_attention(reference, attention)
     torch = require_torch()
     from models.weights import fill
 
-    module: nn.Module = importlib.import_module(f"models.nets.{name}").build(config).eval()
-    fill(module, seed)
+    maker = require_maker(reference)
+    module: nn.Module = maker.build(config, chosen) if chosen else maker.build(config)
+    fill(module.eval(), seed)
     samples = sample_inputs(name, size)
     return Built(
         module.requires_grad_(False),
@@ -100,7 +124,7 @@ def build(name: str, size: str = "tiny", *, seed: int = 0) -> Built:
         tuple(samples),
         reference.outputs(config),
         dynamic_axes(reference, config),
-        sum(not n.startswith("past_key_values") for n in samples),
+        _named_arguments(module),
         reference.specialised,
     )
 
@@ -114,3 +138,20 @@ def require_torch() -> ModuleType:
             "building a reference model needs torch: pip install 'onnxopt[torch]'"
         ) from error
     return torch
+
+
+def require_maker(reference: Reference) -> ModuleType:
+    """The module that builds ``reference``, or an error that says what it needs."""
+    try:
+        return importlib.import_module(reference.module or f"models.nets.{reference.name}")
+    except ModuleNotFoundError as error:
+        if error.name != "transformers":
+            raise
+        raise ImportError(
+            f"building {reference.name} needs transformers: pip install 'onnxopt[torch]'"
+        ) from error
+
+
+def _named_arguments(module: nn.Module) -> int:
+    parameters = inspect.signature(module.forward).parameters.values()
+    return sum(p.kind is not inspect.Parameter.VAR_POSITIONAL for p in parameters)

@@ -8,8 +8,9 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-from models.build import build
+from models.build import build, choose_attention, lookup
 from models.exporting import DEFAULT_OPSET, Exporter, export_built
+from models.spec import Attention
 
 _ROOT = Path(__file__).resolve().parent.parent
 _ENVIRONMENT = "ONNXOPT_MODEL_CACHE"
@@ -24,9 +25,13 @@ def export(
     dynamic: bool = True,
     opset: int | None = None,
     optimize: bool = True,
+    attention: Attention | None = None,
 ) -> Path:
-    """Build a reference model and export it to ``path``; see :func:`models.export_built`."""
-    built = build(name, size)
+    """Build a reference model and export it to ``path``.
+
+    See :func:`models.build` and :func:`models.export_built`.
+    """
+    built = build(name, size, attention=attention)
     return export_built(
         built, path, exporter=exporter, dynamic=dynamic, opset=opset, optimize=optimize
     )
@@ -40,6 +45,7 @@ def cached(
     dynamic: bool = True,
     opset: int | None = None,
     optimize: bool = True,
+    attention: Attention | None = None,
 ) -> Path:
     """The export with these options, made on first use and kept.
 
@@ -53,7 +59,9 @@ def cached(
     number = opset or DEFAULT_OPSET[exporter]
     form = f"{'dynamic' if dynamic else 'static'}{'' if optimize else '_raw'}"
     folder = Path(os.environ.get(_ENVIRONMENT) or _ROOT / ".cache" / "onnxopt-models")
-    target = folder / _source_key() / f"{name}_{size}_{exporter}_{form}_{number}.onnx"
+    chosen = choose_attention(lookup(name, size)[0], attention)
+    options = (name, size, *([chosen] if chosen else []), exporter, form, str(number))
+    target = folder / _source_key() / f"{'_'.join(options)}.onnx"
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +75,7 @@ def cached(
             dynamic=dynamic,
             opset=number,
             optimize=optimize,
+            attention=chosen,
         )
         partial.replace(target)
     return target
@@ -76,7 +85,7 @@ def _source_key() -> str:
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(source.read_bytes())
-    for package in ("torch", "onnxscript"):
+    for package in ("torch", "onnxscript", "transformers"):
         digest.update(_version(package).encode())
     return digest.hexdigest()[:16]
 

@@ -2,121 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from models.spec import Config, InputSpec, Reference, number
-
-
-def _vision(
-    name: str, summary: str, configs: Mapping[str, Config], *, output: str = "logits"
-) -> Reference:
-    """An image model: NCHW in, with a free batch, and free height and width if the config says."""
-
-    def inputs(config: Config) -> tuple[InputSpec, ...]:
-        side = number(config, "image")
-        free = config.get("free_side")
-        hw: tuple[int | str, ...] = ("height", "width") if free else (side, side)
-        return (InputSpec("pixel_values", ("batch", 3, *hw)),)
-
-    def dims(config: Config) -> dict[str, int]:
-        side = number(config, "image")
-        free = {"height": side, "width": side} if config.get("free_side") else {}
-        return {"batch": 2, **free}
-
-    return Reference(
-        name, summary, configs, inputs, lambda _: (output,), dims, lambda _: {output: {0: "batch"}}
-    )
-
-
-def _encoder() -> Reference:
-    def inputs(config: Config) -> tuple[InputSpec, ...]:
-        shape = ("batch", "sequence")
-        return (
-            InputSpec("input_ids", shape, "ids", number(config, "vocab")),
-            InputSpec("attention_mask", shape, "mask"),
-            InputSpec("token_type_ids", shape, "segments", 2),
-        )
-
-    return Reference(
-        "bert",
-        "BERT-like encoder: token, position and type embeddings, padding mask, pooler",
-        {
-            "tiny": {
-                "layers": 2,
-                "width": 32,
-                "heads": 4,
-                "inner": 64,
-                "vocab": 99,
-                "context": 40,
-                "sequence": 12,
-            },
-            "small": {
-                "layers": 4,
-                "width": 256,
-                "heads": 4,
-                "inner": 1024,
-                "vocab": 5000,
-                "context": 128,
-                "sequence": 32,
-            },
-            "full": {
-                "layers": 12,
-                "width": 768,
-                "heads": 12,
-                "inner": 3072,
-                "vocab": 30522,
-                "context": 512,
-                "sequence": 128,
-            },
-        },
-        inputs,
-        lambda _: ("last_hidden_state", "pooler_output"),
-        lambda c: {"batch": 2, "sequence": number(c, "sequence")},
-        lambda _: {
-            "last_hidden_state": {0: "batch", 1: "sequence"},
-            "pooler_output": {0: "batch"},
-        },
-    )
-
-
-def _cache_names(config: Config, prefix: str) -> tuple[str, ...]:
-    layers = range(number(config, "layers"))
-    return tuple(f"{prefix}.{i}.{part}" for i in layers for part in ("key", "value"))
-
-
-def _decoder(name: str, summary: str, configs: Mapping[str, Config]) -> Reference:
-    """A decoder with its key/value cache as inputs and outputs."""
-
-    def inputs(config: Config) -> tuple[InputSpec, ...]:
-        heads = number(config, "kv_heads")
-        head_dim = number(config, "width") // number(config, "heads")
-        shape = ("batch", "sequence")
-        return (
-            InputSpec("input_ids", shape, "ids", number(config, "vocab")),
-            InputSpec("attention_mask", ("batch", "past + sequence"), "mask"),
-            InputSpec("position_ids", shape, "positions"),
-            *(
-                InputSpec(cached, ("batch", heads, "past", head_dim))
-                for cached in _cache_names(config, "past_key_values")
-            ),
-        )
-
-    def output_axes(config: Config) -> dict[str, dict[int, str]]:
-        cache = {0: "batch", 2: "past + sequence"}
-        return {
-            "logits": {0: "batch", 1: "sequence"},
-            **{present: dict(cache) for present in _cache_names(config, "present")},
-        }
-
-    return Reference(
-        name,
-        summary,
-        configs,
-        inputs,
-        lambda c: ("logits", *_cache_names(c, "present")),
-        lambda c: {"batch": 2, "past": number(c, "past"), "sequence": number(c, "sequence")},
-        output_axes,
-    )
+from models.hf.catalog import TRANSFORMERS
+from models.interfaces import decoder, encoder, vision
+from models.spec import InputSpec, Reference, number
 
 
 def _recurrent() -> Reference:
@@ -158,7 +46,7 @@ def _recurrent() -> Reference:
 
 
 _CNNS = (
-    _vision(
+    vision(
         "resnet",
         "Residual network with BatchNormalization (18- and 50-layer styles)",
         {
@@ -188,7 +76,7 @@ _CNNS = (
             },
         },
     ),
-    _vision(
+    vision(
         "mobilenet_v2",
         "Inverted residuals with depthwise convolutions and ReLU6",
         {
@@ -197,7 +85,7 @@ _CNNS = (
             "full": {"stages": 7, "percent": 100, "classes": 1000, "image": 224},
         },
     ),
-    _vision(
+    vision(
         "inception",
         "Parallel branches (1x1, factorised 3x3 and 5x5, pooling) joined by Concat",
         {
@@ -206,7 +94,7 @@ _CNNS = (
             "full": {"blocks": (3, 5, 3), "width": 96, "classes": 1000, "image": 224},
         },
     ),
-    _vision(
+    vision(
         "unet",
         "Encoder and decoder with skip connections and ConvTranspose",
         {
@@ -214,12 +102,12 @@ _CNNS = (
             "small": {"depth": 3, "width": 16, "classes": 5, "image": 96},
             "full": {"depth": 4, "width": 64, "classes": 19, "image": 256},
         },
-        output="masks",
+        outputs=("masks",),
     ),
 )
 
 _VISION_TRANSFORMERS = (
-    _vision(
+    vision(
         "vit",
         "Vision transformer: patches, class token, pre-norm blocks",
         {
@@ -242,7 +130,7 @@ _VISION_TRANSFORMERS = (
             },
         },
     ),
-    _vision(
+    vision(
         "swin",
         "Windowed attention: shifted windows with masks, relative position bias, patch merging",
         {
@@ -275,7 +163,7 @@ _VISION_TRANSFORMERS = (
 )
 
 _DECODERS = (
-    _decoder(
+    decoder(
         "gpt",
         "GPT-2-like decoder: learned positions, tied embeddings, key/value cache",
         {
@@ -311,7 +199,7 @@ _DECODERS = (
             },
         },
     ),
-    _decoder(
+    decoder(
         "llama",
         "Llama-like decoder: RMSNorm, rotary positions, grouped heads, SwiGLU, key/value cache",
         {
@@ -349,6 +237,43 @@ _DECODERS = (
     ),
 )
 
-REFERENCES: dict[str, Reference] = {
-    r.name: r for r in (*_CNNS, *_VISION_TRANSFORMERS, _encoder(), *_DECODERS, _recurrent())
+_ENCODER = encoder(
+    "bert",
+    "BERT-like encoder: token, position and type embeddings, padding mask, pooler",
+    {
+        "tiny": {
+            "layers": 2,
+            "width": 32,
+            "heads": 4,
+            "inner": 64,
+            "vocab": 99,
+            "context": 40,
+            "sequence": 12,
+        },
+        "small": {
+            "layers": 4,
+            "width": 256,
+            "heads": 4,
+            "inner": 1024,
+            "vocab": 5000,
+            "context": 128,
+            "sequence": 32,
+        },
+        "full": {
+            "layers": 12,
+            "width": 768,
+            "heads": 12,
+            "inner": 3072,
+            "vocab": 30522,
+            "context": 512,
+            "sequence": 128,
+        },
+    },
+    segments=True,
+    pooled=True,
+)
+
+OWN: dict[str, Reference] = {
+    r.name: r for r in (*_CNNS, *_VISION_TRANSFORMERS, _ENCODER, *_DECODERS, _recurrent())
 }
+REFERENCES: dict[str, Reference] = OWN | TRANSFORMERS

@@ -12,6 +12,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.generic]
 Config = Mapping[str, int | float | str | tuple[int, ...]]
 Kind = Literal["normal", "ids", "mask", "positions", "segments"]
+Attention = Literal["sdpa", "eager"]
+ATTENTIONS: tuple[Attention, ...] = ("sdpa", "eager")
 SIZES = ("tiny", "small", "full")
 
 
@@ -50,6 +52,9 @@ class Reference:
         dims: The size each symbolic dim has in the example inputs, for one configuration.
         output_axes: Symbolic dims of the outputs, for one configuration.
         specialised: Symbolic dims that torch.export can only trace at one size.
+        module: The module whose ``build`` makes the network; ``models.nets.NAME`` when empty.
+        attentions: The implementations of attention to choose from, the default first; none where
+            the network has only one, or no attention.
     """
 
     name: str
@@ -60,6 +65,8 @@ class Reference:
     dims: Callable[[Config], dict[str, int]]
     output_axes: Callable[[Config], dict[str, dict[int, str]]] = field(default=lambda _: {})
     specialised: tuple[str, ...] = ()
+    module: str = ""
+    attentions: tuple[Attention, ...] = ()
 
 
 def number(config: Config, key: str) -> int:

@@ -41,11 +41,16 @@ def _fill_parameter(
         tensor.normal_(0.0, 0.5, generator=rng)
     elif tensor.ndim == 1 and name == "weight":
         _fill_scale(part, tensor, gain, rng)
-    elif tensor.ndim == 1 or name in ("class_token", "positions", "bias_table"):
+    elif tensor.ndim == 1 or not name.startswith("weight"):  # tokens, positions, tables of biases
         tensor.normal_(0.0, 0.2, generator=rng)
     else:
-        fan_in = tensor.shape[0] if isinstance(part, nn.ConvTranspose2d) else tensor[0].numel()
+        fan_in = tensor.shape[0] if _input_major(part) else tensor[0].numel()
         tensor.normal_(0.0, gain * math.sqrt(1.5 / fan_in), generator=rng)
+
+
+def _input_major(part: nn.Module) -> bool:
+    """Whether the weight's first dim is that of the inputs: also in transformers' ``Conv1D``."""
+    return isinstance(part, nn.ConvTranspose2d) or type(part).__name__ == "Conv1D"
 
 
 def _fill_scale(part: nn.Module, tensor: Tensor, gain: float, rng: torch.Generator) -> None:

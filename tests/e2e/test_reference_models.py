@@ -12,7 +12,7 @@ import onnxopt
 
 CASES = [
     (name, exporter, dynamic)
-    for name in models.names()
+    for name in models.own_names()
     for exporter in models.EXPORTERS
     for dynamic in (True, False)
 ]

@@ -72,3 +72,15 @@ def test_unknown_names_list_what_there_is() -> None:
         models.sample_inputs("vgg")
     with pytest.raises(ValueError, match="no size 'huge'; there are tiny, small, full"):
         models.sample_inputs("resnet", "huge")
+
+
+def test_names_are_in_two_groups() -> None:
+    assert models.own_names() + models.transformers_names() == models.names()
+    assert all(name.startswith("hf-") for name in models.transformers_names())
+
+
+def test_attention_can_be_chosen_where_there_is_a_choice() -> None:
+    assert models.attentions("hf-bert") == ("sdpa", "eager")
+    assert models.attentions("bert") == ()
+    with pytest.raises(ValueError, match="bert has no attention 'eager'; there is none to choose"):
+        models.cached("bert", attention="eager")

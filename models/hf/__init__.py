@@ -1,0 +1,1 @@
+"""Reference models that the package transformers computes: its code, random seeded weights."""

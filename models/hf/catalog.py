@@ -1,0 +1,140 @@
+"""The architectures of transformers as data: inputs, outputs and hyperparameters of every size."""
+
+from __future__ import annotations
+
+from models.interfaces import decoder, encoder, vision
+from models.spec import ATTENTIONS, Config, Reference
+
+_TEXT_SMALL: Config = {
+    "layers": 4,
+    "width": 256,
+    "heads": 4,
+    "inner": 1024,
+    "vocab": 5000,
+    "context": 128,
+    "sequence": 32,
+}
+_TEXT_TINY: Config = {
+    "layers": 2,
+    "width": 32,
+    "heads": 4,
+    "inner": 64,
+    "vocab": 99,
+    "context": 40,
+    "sequence": 12,
+}
+_TEXT_BASE: Config = {
+    "layers": 12,
+    "width": 768,
+    "heads": 12,
+    "inner": 3072,
+    "vocab": 30522,
+    "context": 512,
+    "sequence": 128,
+}
+
+_ENCODERS = (
+    encoder(
+        "hf-bert",
+        "BERT of transformers (full: BERT-base)",
+        {"tiny": _TEXT_TINY, "small": _TEXT_SMALL, "full": _TEXT_BASE},
+        segments=True,
+        pooled=True,
+        module="models.hf.bert",
+        attentions=ATTENTIONS,
+    ),
+    encoder(
+        "hf-distilbert",
+        "DistilBERT of transformers (full: DistilBERT-base)",
+        {"tiny": _TEXT_TINY, "small": _TEXT_SMALL, "full": {**_TEXT_BASE, "layers": 6}},
+        segments=False,
+        pooled=False,
+        module="models.hf.distilbert",
+        attentions=ATTENTIONS,
+    ),
+)
+
+_DECODERS = (
+    decoder(
+        "hf-gpt2",
+        "GPT-2 of transformers with its key/value cache (full: 124 M parameters)",
+        {
+            "tiny": {**_TEXT_TINY, "kv_heads": 4, "past": 5, "sequence": 3},
+            "small": {**_TEXT_SMALL, "kv_heads": 4, "past": 16, "sequence": 4},
+            "full": {
+                **_TEXT_BASE,
+                "kv_heads": 12,
+                "vocab": 50257,
+                "context": 1024,
+                "past": 64,
+                "sequence": 8,
+            },
+        },
+        module="models.hf.gpt2",
+        attentions=ATTENTIONS,
+    ),
+    decoder(
+        "hf-llama",
+        "Llama of transformers with grouped heads and cache (full: 246 M parameters)",
+        {
+            "tiny": {**_TEXT_TINY, "kv_heads": 2, "inner": 48, "past": 5, "sequence": 3},
+            "small": {**_TEXT_SMALL, "kv_heads": 2, "inner": 704, "past": 16, "sequence": 4},
+            "full": {
+                "layers": 16,
+                "width": 1024,
+                "heads": 16,
+                "kv_heads": 4,
+                "inner": 2816,
+                "vocab": 32000,
+                "context": 2048,
+                "past": 64,
+                "sequence": 8,
+            },
+        },
+        module="models.hf.llama",
+        attentions=ATTENTIONS,
+    ),
+)
+
+_PATCHES_TINY: Config = {
+    "layers": 2,
+    "width": 32,
+    "heads": 4,
+    "inner": 64,
+    "patch": 8,
+    "classes": 10,
+    "image": 32,
+}
+_PATCHES_SMALL: Config = {
+    "layers": 6,
+    "width": 192,
+    "heads": 3,
+    "inner": 768,
+    "patch": 16,
+    "classes": 100,
+    "image": 96,
+}
+
+_IMAGES = (
+    vision(
+        "hf-vit",
+        "Vision transformer of transformers (full: ViT-B/16)",
+        {
+            "tiny": _PATCHES_TINY,
+            "small": _PATCHES_SMALL,
+            "full": {
+                "layers": 12,
+                "width": 768,
+                "heads": 12,
+                "inner": 3072,
+                "patch": 16,
+                "classes": 1000,
+                "image": 224,
+            },
+        },
+        module="models.hf.vit",
+        attentions=ATTENTIONS,
+    ),
+)
+
+TRANSFORMERS: dict[str, Reference] = {r.name: r for r in (*_ENCODERS, *_DECODERS, *_IMAGES)}

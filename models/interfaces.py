@@ -1,0 +1,143 @@
+"""What models of one kind take and give, whichever architecture: images, texts, decoders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from models.spec import Config, InputSpec, Reference, number
+
+
+def vision(
+    name: str,
+    summary: str,
+    configs: Mapping[str, Config],
+    *,
+    outputs: tuple[str, ...] = ("logits",),
+    **more: Any,
+) -> Reference:
+    """An image model: NCHW in, with a free batch, and free height and width if the config says.
+
+    Args:
+        name: Name of the reference.
+        summary: One line for listings.
+        configs: Hyperparameters of each size, among them ``image``, the side of a square image.
+        outputs: Names of the outputs; the first dim of each is the batch.
+        more: Other fields of :class:`models.spec.Reference`.
+    """
+
+    def inputs(config: Config) -> tuple[InputSpec, ...]:
+        side = number(config, "image")
+        free = config.get("free_side")
+        hw: tuple[int | str, ...] = ("height", "width") if free else (side, side)
+        return (InputSpec("pixel_values", ("batch", 3, *hw)),)
+
+    def dims(config: Config) -> dict[str, int]:
+        side = number(config, "image")
+        free = {"height": side, "width": side} if config.get("free_side") else {}
+        return {"batch": 2, **free}
+
+    return Reference(
+        name,
+        summary,
+        configs,
+        inputs,
+        lambda _: outputs,
+        dims,
+        lambda _: {output: {0: "batch"} for output in outputs},
+        **more,
+    )
+
+
+def encoder(
+    name: str,
+    summary: str,
+    configs: Mapping[str, Config],
+    *,
+    segments: bool,
+    pooled: bool,
+    **more: Any,
+) -> Reference:
+    """A text encoder with a padding mask, ``[batch, sequence]`` in and a vector a token out.
+
+    Args:
+        name: Name of the reference.
+        summary: One line for listings.
+        configs: Hyperparameters of each size, among them ``vocab`` and ``sequence``.
+        segments: Whether token types are an input.
+        pooled: Whether a vector for the whole text is an output.
+        more: Other fields of :class:`models.spec.Reference`.
+    """
+    shape = ("batch", "sequence")
+    outputs = ("last_hidden_state", "pooler_output") if pooled else ("last_hidden_state",)
+
+    def inputs(config: Config) -> tuple[InputSpec, ...]:
+        return (
+            InputSpec("input_ids", shape, "ids", number(config, "vocab")),
+            InputSpec("attention_mask", shape, "mask"),
+            *([InputSpec("token_type_ids", shape, "segments", 2)] if segments else []),
+        )
+
+    def output_axes(_: Config) -> dict[str, dict[int, str]]:
+        axes = {"last_hidden_state": {0: "batch", 1: "sequence"}, "pooler_output": {0: "batch"}}
+        return {output: axes[output] for output in outputs}
+
+    return Reference(
+        name,
+        summary,
+        configs,
+        inputs,
+        lambda _: outputs,
+        lambda c: {"batch": 2, "sequence": number(c, "sequence")},
+        output_axes,
+        **more,
+    )
+
+
+def decoder(name: str, summary: str, configs: Mapping[str, Config], **more: Any) -> Reference:
+    """A decoder with its key/value cache as inputs and outputs.
+
+    Args:
+        name: Name of the reference.
+        summary: One line for listings.
+        configs: Hyperparameters of each size, among them ``layers``, ``width``, ``heads``,
+            ``kv_heads``, ``vocab``, ``past`` and ``sequence``.
+        more: Other fields of :class:`models.spec.Reference`.
+    """
+
+    def inputs(config: Config) -> tuple[InputSpec, ...]:
+        heads = number(config, "kv_heads")
+        head_dim = number(config, "width") // number(config, "heads")
+        shape = ("batch", "sequence")
+        return (
+            InputSpec("input_ids", shape, "ids", number(config, "vocab")),
+            InputSpec("attention_mask", ("batch", "past + sequence"), "mask"),
+            InputSpec("position_ids", shape, "positions"),
+            *(
+                InputSpec(cached, ("batch", heads, "past", head_dim))
+                for cached in _cache_names(config, "past_key_values")
+            ),
+        )
+
+    def output_axes(config: Config) -> dict[str, dict[int, str]]:
+        cache = {0: "batch", 2: "past + sequence"}
+        return {
+            "logits": {0: "batch", 1: "sequence"},
+            **{present: dict(cache) for present in _cache_names(config, "present")},
+        }
+
+    return Reference(
+        name,
+        summary,
+        configs,
+        inputs,
+        lambda c: ("logits", *_cache_names(c, "present")),
+        lambda c: {"batch": 2, "past": number(c, "past"), "sequence": number(c, "sequence")},
+        output_axes,
+        **more,
+    )
+
+
+def _cache_names(config: Config, prefix: str) -> tuple[str, ...]:
+    layers = range(number(config, "layers"))
+    return tuple(f"{prefix}.{i}.{part}" for i in layers for part in ("key", "value"))

@@ -1,0 +1,71 @@
+"""The models of transformers export with each attention and compute in onnxruntime what torch does."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import onnx
+import pytest
+
+import models
+
+from .agreement import OTHER_DIMS, assert_agrees
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+pytest.importorskip("transformers")
+
+NAMES = models.transformers_names()
+# Torch's newer exporter takes seconds for each, the older one tenths.
+CASES = [
+    *((name, "torchscript", attention) for name in NAMES for attention in models.attentions(name)),
+    *((name, "dynamo", None) for name in NAMES),
+    ("hf-bert", "dynamo", "eager"),
+]
+
+
+@pytest.mark.parametrize(("name", "exporter", "attention"), CASES)
+def test_agrees_with_torch(
+    name: str, exporter: models.Exporter, attention: models.Attention | None
+) -> None:
+    built = models.build(name, attention=attention)
+    path = models.cached(name, exporter=exporter, attention=attention)
+    onnx.checker.check_model(str(path))
+    assert path.stat().st_size < 1_000_000
+    assert_agrees(built, path, models.sample_inputs(name, seed=1))
+    fixed = built.specialised if exporter == "dynamo" else ()
+    dims = {k: v for k, v in OTHER_DIMS.items() if k not in fixed}
+    assert_agrees(built, path, models.sample_inputs(name, seed=2, dims=dims))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_static_export_has_no_free_dims(name: str) -> None:
+    path = models.cached(name, dynamic=False)
+    for value in onnx.load(path).graph.input:
+        assert all(d.dim_value > 0 for d in value.type.tensor_type.shape.dim)
+    assert_agrees(models.build(name), path, models.sample_inputs(name, seed=3))
+
+
+@pytest.mark.parametrize("name", ["hf-gpt2", "hf-llama"])
+def test_empty_cache(name: str) -> None:
+    path = models.cached(name)
+    assert_agrees(models.build(name), path, models.sample_inputs(name, seed=4, dims={"past": 0}))
+
+
+def test_attention_changes_the_graph_and_not_the_weights() -> None:
+    one = models.build("hf-bert", attention="sdpa").module.state_dict()
+    two = models.build("hf-bert", attention="eager").module.state_dict()
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    sdpa, eager = (models.cached("hf-bert", attention=a) for a in get_args(models.Attention))
+    assert sdpa == models.cached("hf-bert")
+    assert len(onnx.load(sdpa).graph.node) != len(onnx.load(eager).graph.node)
+
+
+def test_missing_transformers_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.delitem(sys.modules, "models.hf.common", raising=False)
+    monkeypatch.delitem(sys.modules, "models.hf.bert", raising=False)
+    with pytest.raises(ImportError, match="building hf-bert needs transformers: pip install"):
+        models.build("hf-bert")
