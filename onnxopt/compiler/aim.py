@@ -28,7 +28,9 @@ class Aim:
         """What a user should know of the difference, if there is any."""
         if not self.missing:
             return None
-        return f"target {self.target.name}: the installed onnxruntime has no {', '.join(self.missing)}"
+        return (
+            f"target {self.target.name}: the installed onnxruntime has no {', '.join(self.missing)}"
+        )
 
 
 @lru_cache(maxsize=8)

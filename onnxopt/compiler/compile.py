@@ -218,9 +218,7 @@ def _blame(model: ir.Model) -> None:
         raise RuntimeError(f"the pass broke the model: {error}") from error
 
 
-def _write_reproducer(
-    options: Options, model: ir.Model, name: str, pipeline: str
-) -> str | None:
+def _write_reproducer(options: Options, model: ir.Model, name: str, pipeline: str) -> str | None:
     """Keeps the model before a pass that raised; None where there is no room for it."""
     import shlex
     import shutil

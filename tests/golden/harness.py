@@ -18,7 +18,7 @@ Initializers written without values get signed random ones (those whose name con
 ``positive`` get positive ones). In the expected listing ``*`` stands for a constant made by a
 rewrite, and names of values that a rewrite made are written ``%0``, ``%1``, … in order. A case that
 must not fire ends with ``-- declines <part of the reason>`` (or ``-- unchanged`` where no pattern
-matches). ``-- skip-run`` in a case leaves out running it, and says why. ``-- feeds x=int(0,5)`` bounds
+matches). A second line ``target: NAME`` names what the result must run on. ``-- skip-run`` in a case leaves out running it, and says why. ``-- feeds x=int(0,5)`` bounds
 generated integers.
 
 Set ONNXOPT_GOLDEN_UPDATE=1 to rewrite the expected listings in place; then read the difference.
@@ -38,6 +38,7 @@ import onnx_ir as ir
 from onnxopt.pipeline.base import Context, Pass
 from onnxopt.pipeline.instruments import Instrument
 from onnxopt.pipeline.manager import Manager, Settings
+from onnxopt.targets.load import load_target
 
 HERE = Path(__file__).parent
 
@@ -55,6 +56,7 @@ class Case:
     unchanged: bool = False
     skip_run: str | None = None
     feeds: dict[str, tuple[int, int]] = field(default_factory=dict)
+    target: str = "generic"
 
     def __str__(self) -> str:
         return f"{self.path.stem}: {self.name}"
@@ -76,6 +78,9 @@ def _case(path: Path, name: str, text: str) -> Case:
     if not pipeline.startswith("pipeline:"):
         raise ValueError(f"{path}: case {name!r} must start with 'pipeline:'")
     case = Case(path, name, pipeline.removeprefix("pipeline:").strip(), model_text)
+    if model_text.startswith("target:"):
+        target, _, case.model_text = model_text.partition("\n")
+        case.target = target.removeprefix("target:").strip()
     for part in parts[1:]:
         key, _, rest = part.partition("\n")
         word, _, argument = key.strip().partition(" ")
@@ -140,7 +145,8 @@ def optimise(case: Case, model: onnx.ModelProto) -> tuple[onnx.ModelProto, Conte
     from onnxopt.runtime.evaluate import run_small
 
     keeper = _Keeper()
-    manager = Manager(Settings(evaluate=run_small, instruments=[keeper]))
+    target = load_target(case.target)
+    manager = Manager(Settings(evaluate=run_small, instruments=[keeper], target=target))
     # A copy: renaming a value of the IR renames the tensor in the message it came from.
     copy = onnx.ModelProto.FromString(model.SerializeToString())
     outcome = manager.run(lambda: ir.from_proto(copy), case.pipeline)

@@ -1,0 +1,1 @@
+"""Turn what the target has operators of its own for into those."""
