@@ -62,9 +62,11 @@ class _Walk:
         key = self._key(value)
         if key is None:
             return
-        earlier = next((level[key] for level in levels if key in level), None)
-        if earlier is None or not self._serves(earlier, value):
-            levels[0].setdefault(key, value)
+        earlier = next((level[key] for level in levels if _stands(level.get(key))), None)
+        if earlier is None:
+            levels[0][key] = value
+            return
+        if not self._serves(earlier, value):
             return
         rewrite = Rewrite(ShareShapeArithmetic.name, node, [(value, earlier)], [node])
         self.shared += int(self._context.editor.commit(rewrite) is not None)
@@ -83,3 +85,11 @@ class _Walk:
         if earlier.graph is not value.graph and earlier.name in self._ambiguous:
             return False
         return not value.is_graph_output()
+
+
+def _stands(value: ir.Value | None) -> bool:
+    """Whether a value is still computed: what made it may have gone once nothing read it."""
+    if value is None:
+        return False
+    node = value.producer()
+    return node is None or node.graph is not None
