@@ -13,12 +13,14 @@ _FOLD = (
     "share-shape-arithmetic, fold-constants, fold, decide-branches, inline-branches, unroll-loops"
 )
 _TIDY = "eliminate-common-subexpressions, remove-dead-nodes"
+# Large patterns come last: all that they are made of is in its simplest form then.
+_JOIN = f"attention, {_TIDY}"
 # What fusing patterns would no longer know.
 _LATE = "merge-parallel-slices"
 
 PIPELINES = {
     "O0": "",
     "O1": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify{{exact-only=true}}, {_TIDY})*, {_LATE}, {_CLEAN}",
-    "O2": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify, fuse, merge-projections, {_TIDY})*, {_LATE}, {_CLEAN}",
+    "O2": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify, fuse, merge-projections, {_TIDY})*, {_JOIN}, {_LATE}, {_CLEAN}",
     "O3": "O2",
 }

@@ -1,0 +1,76 @@
+"""Queries, keys and values as operators want them: heads joined, ``[batch, sequence, heads * width]``, or apart.
+
+Projections give them joined; exporters then part the heads and move them to the front. Where that is so, the joined
+value is at hand and the parting is left out.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from onnxopt.rewrite import Builder, Match
+
+from .._forms import build_transpose
+from ._core import Core, heads_of, known, transposed_of
+
+_TO_FRONT = [0, 2, 1, 3]
+_KEYS_TO_FRONT = [0, 2, 3, 1]
+_KEYS_TURNED = [0, 1, 3, 2]
+
+
+def joined(m: Match, value: ir.Value, perm: list[int]) -> ir.Value | None:
+    """Returns the value with joined heads that ``Transpose<perm>(Reshape(...))`` made one with parted heads of.
+
+    Args:
+        m: The match.
+        value: Heads parted, of rank 4.
+        perm: How the heads were moved; from ``[batch, sequence, heads, width]``.
+
+    Returns:
+        ``[batch, sequence, heads * width]``; None where it is made otherwise.
+    """
+    moved = transposed_of(m, value)
+    if moved is None or moved[1] != perm:
+        return None
+    node = moved[0].producer()
+    if node is None or node.op_type != "Reshape" or node.domain != "" or node.inputs[0] is None:
+        return None
+    before, after = m.facts.shape(node.inputs[0]), m.facts.shape(moved[0])
+    if before is None or after is None or len(before) != 3 or len(after) != 4:
+        return None
+    heads, width = after[2], after[3]
+    if not isinstance(heads, int) or not isinstance(width, int):
+        return None
+    return node.inputs[0] if before == (after[0], after[1], heads * width) else None
+
+
+def join(m: Match, build: Builder, value: ir.Value) -> ir.Value:
+    """Returns ``[batch, sequence, heads * width]`` of ``[batch, heads, sequence, width]``."""
+    found = joined(m, value, _TO_FRONT)
+    if found is not None:
+        return found
+    width = known(m.shape(value)[3], "the width of a head")
+    size = heads_of(m, value) * width
+    moved = build_transpose(build, value, _TO_FRONT)
+    return build.op("Reshape", moved, build.ints("shape", [0, 0, size]))
+
+
+def joined_queries(m: Match, found: Core) -> ir.Value | None:
+    """Returns queries with joined heads where they are at hand."""
+    return joined(m, found.queries, _TO_FRONT)
+
+
+def joined_keys_and_values(m: Match, found: Core) -> tuple[ir.Value, ir.Value] | None:
+    """Returns keys and values with joined heads where both are at hand."""
+    keys, values = joined(m, found.keys, _KEYS_TO_FRONT), joined(m, found.values, _TO_FRONT)
+    return None if keys is None or values is None else (keys, values)
+
+
+def parted_keys(m: Match, build: Builder, found: Core) -> ir.Value:
+    """Returns keys as ``[batch, heads, total, width]``."""
+    moved = transposed_of(m, found.keys)
+    if moved is not None:
+        # What turns the keys is taken back, or done the other way round.
+        source, perm = moved
+        return build_transpose(build, source, [perm[i] for i in _KEYS_TURNED])
+    return build_transpose(build, found.keys, _KEYS_TURNED)

@@ -1,0 +1,70 @@
+"""Masks as operators want them, and rows that are masked entirely."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from onnxopt.rewrite import Builder, Declined, Match
+
+from .._forms import build_squeeze, build_unsqueeze
+
+_LOWEST = -3.0e38
+
+
+def full_mask(m: Match, build: Builder, mask: ir.Value, queries: ir.Value) -> ir.Value:
+    """Returns a mask of rank 4 whose last two dims are those of the scores, as ``MultiHeadAttention`` wants it.
+
+    Args:
+        m: The match.
+        build: Makes the nodes.
+        mask: Broadcasts to the scores.
+        queries: ``[batch, sequence, heads * width]``.
+
+    Raises:
+        Declined: The mask says nothing of the single keys.
+    """
+    shape = m.shape(mask)
+    scores = m.shape(m.node("product").outputs[0])
+    if not shape or shape[-1] != scores[-1]:
+        raise Declined("the mask does not tell the keys apart")
+    if len(shape) < 4:
+        mask = build_unsqueeze(m, build, mask, list(range(4 - len(shape))))
+    rows = shape[-2] if len(shape) > 1 else 1
+    if rows == scores[-2]:
+        return mask
+    length = build.op("Shape", queries)
+    taken = build.op("Gather", length, build.ints("sequence", [1]), axis=0)
+    one = build.ints("one", [1])
+    return build.op("Expand", mask, build.op("Concat", one, one, taken, one, axis=0))
+
+
+def zero_masked_rows(
+    m: Match, build: Builder, mask: ir.Value, made: ir.Value, dtype: ir.DataType
+) -> ir.Value:
+    """Puts zeros where a row of the mask holds nothing but ``-inf``.
+
+    Args:
+        m: The match.
+        build: Makes the nodes.
+        mask: ``[batch or 1, 1, sequence, total]``.
+        made: What attention gave, ``[batch, sequence, heads * width]`` or
+            ``[batch, heads, sequence, width]``.
+        dtype: The type of both.
+
+    Raises:
+        Declined: The mask differs between heads, or the opset lacks what is needed.
+    """
+    shape = m.facts.shape(mask)
+    if shape is None or len(shape) != 4 or shape[1] != 1:
+        raise Declined("rows masked entirely differ between heads")
+    if m.opset() < 13:
+        raise Declined("rows masked entirely need opset 13")
+    if m.opset() < 18:
+        most = build.op("ReduceMax", mask, axes=[3], keepdims=1)
+    else:
+        most = build.op("ReduceMax", mask, build.ints("last", [3]), keepdims=1)
+    lowest = build.const("lowest", -6.0e4 if dtype == ir.DataType.FLOAT16 else _LOWEST, dtype)
+    live = build.op("Greater", most, lowest)
+    if m.rank(made) == 3:
+        live = build_squeeze(m, build, live, [1])
+    return build.op("Where", live, made, build.const("zero", 0.0, dtype))
