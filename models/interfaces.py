@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from models.spec import Config, InputSpec, Reference, number
+from models.spec import Config, InputSpec, Reference, height_and_width, number
 
 
 def vision(
@@ -14,6 +14,7 @@ def vision(
     configs: Mapping[str, Config],
     *,
     outputs: tuple[str, ...] = ("logits",),
+    output_axes: Mapping[int, str] | None = None,
     **more: Any,
 ) -> Reference:
     """An image model: NCHW in, with a free batch, and free height and width if the config says.
@@ -21,21 +22,25 @@ def vision(
     Args:
         name: Name of the reference.
         summary: One line for listings.
-        configs: Hyperparameters of each size, among them ``image``, the side of a square image.
+        configs: Hyperparameters of each size, among them ``image``, the side of a square image or
+            height and width.
         outputs: Names of the outputs; the first dim of each is the batch.
+        output_axes: Other symbolic dims of each output where height and width are free.
         more: Other fields of :class:`models.spec.Reference`.
     """
 
     def inputs(config: Config) -> tuple[InputSpec, ...]:
-        side = number(config, "image")
         free = config.get("free_side")
-        hw: tuple[int | str, ...] = ("height", "width") if free else (side, side)
+        hw: tuple[int | str, ...] = ("height", "width") if free else height_and_width(config)
         return (InputSpec("pixel_values", ("batch", 3, *hw)),)
 
     def dims(config: Config) -> dict[str, int]:
-        side = number(config, "image")
-        free = {"height": side, "width": side} if config.get("free_side") else {}
-        return {"batch": 2, **free}
+        free = ("height", "width") if config.get("free_side") else ()
+        return {"batch": 2, **dict(zip(free, height_and_width(config), strict=False))}
+
+    def axes(config: Config) -> dict[str, dict[int, str]]:
+        more_axes = dict(output_axes or {}) if config.get("free_side") else {}
+        return {output: {0: "batch", **more_axes} for output in outputs}
 
     return Reference(
         name,
@@ -44,7 +49,34 @@ def vision(
         inputs,
         lambda _: outputs,
         dims,
-        lambda _: {output: {0: "batch"} for output in outputs},
+        axes,
+        **more,
+    )
+
+
+def spectrogram(name: str, summary: str, configs: Mapping[str, Config], **more: Any) -> Reference:
+    """A speech encoder: a spectrogram of fixed length in, a vector for every second frame out.
+
+    Args:
+        name: Name of the reference.
+        summary: One line for listings.
+        configs: Hyperparameters of each size, among them ``mels``, how many bands a frame has, and
+            ``context``, how many vectors come out; twice as many frames go in.
+        more: Other fields of :class:`models.spec.Reference`.
+    """
+
+    def inputs(config: Config) -> tuple[InputSpec, ...]:
+        frames = 2 * number(config, "context")
+        return (InputSpec("input_features", ("batch", number(config, "mels"), frames)),)
+
+    return Reference(
+        name,
+        summary,
+        configs,
+        inputs,
+        lambda _: ("last_hidden_state",),
+        lambda _: {"batch": 2},
+        lambda _: {"last_hidden_state": {0: "batch"}},
         **more,
     )
 

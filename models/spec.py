@@ -77,6 +77,24 @@ def number(config: Config, key: str) -> int:
     return value
 
 
+def several(config: Config, key: str) -> tuple[int, ...]:
+    """The whole numbers that ``config`` holds under ``key``, such as one for each stage."""
+    value = config[key]
+    if not isinstance(value, tuple):
+        raise TypeError(f"{key} is {value!r}, expected whole numbers")
+    return value
+
+
+def height_and_width(config: Config, key: str = "image") -> tuple[int, int]:
+    """Both sides of an image, given as two numbers or, for a square one, as one."""
+    value = config[key]
+    if isinstance(value, tuple):
+        height, width = value
+        return height, width
+    side = number(config, key)
+    return side, side
+
+
 def dim_size(dim: int | str, sizes: Mapping[str, int]) -> int:
     """The size of one dim of an :class:`InputSpec`, given the sizes of the symbolic ones."""
     if isinstance(dim, int):

@@ -40,7 +40,7 @@ def _fill_parameter(
     elif isinstance(part, nn.Embedding):
         tensor.normal_(0.0, 0.5, generator=rng)
     elif tensor.ndim == 1 and name == "weight":
-        _fill_scale(part, tensor, gain, rng)
+        _fill_scale(tensor, gain, rng)
     elif tensor.ndim == 1 or not name.startswith("weight"):  # tokens, positions, tables of biases
         tensor.normal_(0.0, 0.2, generator=rng)
     else:
@@ -53,11 +53,10 @@ def _input_major(part: nn.Module) -> bool:
     return isinstance(part, nn.ConvTranspose2d) or type(part).__name__ == "Conv1D"
 
 
-def _fill_scale(part: nn.Module, tensor: Tensor, gain: float, rng: torch.Generator) -> None:
-    """Scales of normalizations: positive around ``gain``; a few of BatchNormalization negative."""
+def _fill_scale(tensor: Tensor, gain: float, rng: torch.Generator) -> None:
+    """Scales of normalizations: around ``gain``, a few of them negative."""
     tensor.uniform_(0.6 * gain, 1.4 * gain, generator=rng)
-    if isinstance(part, nn.BatchNorm2d):
-        tensor[torch.rand(tensor.shape, generator=rng) < 0.15] *= -1.0
+    tensor[torch.rand(tensor.shape, generator=rng) < 0.15] *= -1.0
 
 
 def _fill_statistics(part: nn.BatchNorm2d, rng: torch.Generator) -> None:

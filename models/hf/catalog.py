@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from models.interfaces import decoder, encoder, vision
+from models.hf.images import IMAGES
+from models.interfaces import decoder, encoder, spectrogram
 from models.spec import ATTENTIONS, Config, Reference
 
 _TEXT_SMALL: Config = {
@@ -96,45 +97,41 @@ _DECODERS = (
     ),
 )
 
-_PATCHES_TINY: Config = {
-    "layers": 2,
-    "width": 32,
-    "heads": 4,
-    "inner": 64,
-    "patch": 8,
-    "classes": 10,
-    "image": 32,
-}
-_PATCHES_SMALL: Config = {
-    "layers": 6,
-    "width": 192,
-    "heads": 3,
-    "inner": 768,
-    "patch": 16,
-    "classes": 100,
-    "image": 96,
-}
-
-_IMAGES = (
-    vision(
-        "hf-vit",
-        "Vision transformer of transformers (full: ViT-B/16)",
+_SPEECH = (
+    spectrogram(
+        "hf-whisper",
+        "Encoder of Whisper of transformers (full: Whisper-base)",
         {
-            "tiny": _PATCHES_TINY,
-            "small": _PATCHES_SMALL,
+            "tiny": {
+                "layers": 2,
+                "width": 32,
+                "heads": 4,
+                "inner": 64,
+                "mels": 8,
+                "context": 20,
+            },
+            "small": {
+                "layers": 4,
+                "width": 256,
+                "heads": 4,
+                "inner": 1024,
+                "mels": 80,
+                "context": 200,
+            },
             "full": {
-                "layers": 12,
-                "width": 768,
-                "heads": 12,
-                "inner": 3072,
-                "patch": 16,
-                "classes": 1000,
-                "image": 224,
+                "layers": 6,
+                "width": 512,
+                "heads": 8,
+                "inner": 2048,
+                "mels": 80,
+                "context": 1500,
             },
         },
-        module="models.hf.vit",
+        module="models.hf.whisper",
         attentions=ATTENTIONS,
     ),
 )
 
-TRANSFORMERS: dict[str, Reference] = {r.name: r for r in (*_ENCODERS, *_DECODERS, *_IMAGES)}
+TRANSFORMERS: dict[str, Reference] = {
+    r.name: r for r in (*_ENCODERS, *_DECODERS, *IMAGES, *_SPEECH)
+}

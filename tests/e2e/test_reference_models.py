@@ -16,6 +16,12 @@ CASES = [
     for exporter in models.EXPORTERS
     for dynamic in (True, False)
 ]
+# One of the two attentions with each exporter.
+OF_TRANSFORMERS = [
+    (name, exporter, attention if models.attentions(name) else None)
+    for name in models.transformers_names()
+    for exporter, attention in (("torchscript", "eager"), ("dynamo", "sdpa"))
+]
 
 
 @pytest.mark.parametrize(("name", "exporter", "dynamic"), CASES)
@@ -24,7 +30,20 @@ def test_reference_model(
 ) -> None:
     pytest.importorskip("torch")
     source = models.cached(name, size="tiny", exporter=exporter, dynamic=dynamic)
-    out = tmp_path / "out.onnx"
+    assert_optimises(name, source, tmp_path / "out.onnx")
+
+
+@pytest.mark.parametrize(("name", "exporter", "attention"), OF_TRANSFORMERS)
+def test_model_of_transformers(
+    name: str, exporter: models.Exporter, attention: models.Attention | None, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    source = models.cached(name, size="tiny", exporter=exporter, attention=attention)
+    assert_optimises(name, source, tmp_path / "out.onnx")
+
+
+def assert_optimises(name: str, source: Path, out: Path) -> None:
     feeds = [models.sample_inputs(name, "tiny", seed) for seed in (0, 1)]
     result = onnxopt.optimize(source, out, feeds=feeds)
     assert result.validation is not None
