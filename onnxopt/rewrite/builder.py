@@ -34,6 +34,15 @@ class Builder:
         self._in_function = in_function
         self.nodes: list[ir.Node] = []
         self.constants: list[ir.Value] = []
+        self.beside: list[tuple[ir.Value, ir.Value]] = []
+
+    def replace(self, old: ir.Value, new: ir.Value) -> None:
+        """Says what stands for an inner value of the match that others read too.
+
+        The new nodes then go to where ``old`` is made, so their inputs must exist there. The pattern of the
+        node that makes it must be ``shared``.
+        """
+        self.beside.append((old, new))
 
     def op(
         self,
@@ -189,6 +198,7 @@ class Builder:
                 node.replace_input_with(index, None)
         self.nodes.clear()
         self.constants.clear()
+        self.beside.clear()
 
 
 def _copied(attr: ir.Attr) -> ir.Attr:

@@ -134,8 +134,19 @@ class Driver:
                 self._editor.stats.decline(rule.name, where(root), "another output is in use")
                 return None
         gone = [n for n, p in match.inner() if not p.shared or _only_feeds(n, match.nodes())]
+        makers = [maker for old, _ in build.beside if (maker := old.producer()) is not None]
+        reason = _unplaceable(makers[0], match, build) if makers else None
+        if reason is not None:
+            self._editor.stats.decline(rule.name, where(root), reason)
+            return None
         rewrite = Rewrite(
-            rule.name, root, replaced, [root, *gone], tuple(build.nodes), tuple(build.constants)
+            rule.name,
+            root,
+            [*replaced, *build.beside],
+            list(dict.fromkeys([root, *gone, *makers])),
+            tuple(build.nodes),
+            tuple(build.constants),
+            before=makers[0] if makers else None,
         )
         return self._editor.commit(rewrite)
 
@@ -181,3 +192,22 @@ def _unfit(match: Match) -> str | None:
 def _only_feeds(node: ir.Node, matched: Sequence[ir.Node]) -> bool:
     inside = set(matched)
     return all(not v.is_graph_output() and read_only_by(v, inside) for v in node.outputs)
+
+
+def _unplaceable(place: ir.Node, match: Match, build: Builder) -> str | None:
+    """Why new nodes cannot go before ``place``, a node of the match: not all they read is surely made there."""
+    if owner(place) is not owner(match.root):
+        return "part of the pattern lies in another graph"
+    matched = set(match.nodes())
+    before: set[ir.Value] = set()
+    pending = [place]
+    while pending:
+        inputs = {v for v in pending.pop().inputs if v is not None}
+        producers = (v.producer() for v in inputs - before)
+        pending.extend(p for p in producers if p is not None and p in matched)
+        before |= inputs
+    made = {v for node in build.nodes for v in node.outputs}
+    read = {v for node in build.nodes for v in node.inputs if v is not None}
+    if all(v.producer() is None or v in before for v in read - made):
+        return None
+    return "an input is made too late"

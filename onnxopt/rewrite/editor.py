@@ -30,12 +30,13 @@ class Rewrite:
 
     Attributes:
         rule: The rule or pass that wants it.
-        anchor: New nodes go right before this node.
+        anchor: New nodes go right before this node, unless ``before`` names another.
         replaced: Pairs of a value and what stands for it afterwards.
         origin: The nodes the new ones stand for; those left without use are removed.
         nodes: New nodes, in order.
         constants: New initializers.
         settled: Whether what it costs was charged to the budget already, as part of a group.
+        before: Another node of the same graph that new nodes go right before.
     """
 
     rule: str
@@ -45,6 +46,7 @@ class Rewrite:
     nodes: Sequence[ir.Node] = ()
     constants: Sequence[ir.Value] = ()
     settled: bool = False
+    before: ir.Node | None = None
 
 
 @dataclass
@@ -240,7 +242,7 @@ class Editor:
             graph.initializers.add(constant)
         self._import_domains(rewrite.nodes, graph)
         provenance.record(rewrite.rule, rewrite.nodes, rewrite.origin)
-        self._insert(rewrite.nodes, rewrite.anchor)
+        self._insert(rewrite.nodes, rewrite.before or rewrite.anchor)
         done.nodes.extend(rewrite.nodes)
         for old, new in rewrite.replaced:
             self._replace(old, new, rewrite, done)

@@ -299,3 +299,51 @@ def test_listing_shows_every_node() -> None:
     text = listing(m)
     assert "a = Relu (x)" in text
     assert "LeakyRelu <alpha=0.5> (a)" in text
+
+
+@rule(op.Neg(op.Add("a", "b", shared=True, bind="sum"), bind="neg"))
+def both_at_once(m: Match, build: Builder) -> ir.Value:
+    """Compute a sum and its negative where the sum is made."""
+    first = build.op("Sum", m.value("a"), m.value("b"))
+    build.replace(m.node("sum").outputs[0], first)
+    return build.op("Abs", first)
+
+
+def test_a_rule_may_replace_an_inner_value_that_others_read_before_the_root() -> None:
+    m = model(
+        "g (float[3] a, float[3] b) => (float[3] y, float[3] z, float[3] s) "
+        "{ s = Add(a, b) z = Exp(s) y = Neg(s) }"
+    )
+    context = drive(m, both_at_once)
+    assert ops(m) == ["Sum", "Abs", "Exp"]
+    assert [v.name for v in m.graph.outputs] == ["y", "z", "s"]
+    assert context.stats.removed == {"Add": 1, "Neg": 1}
+
+
+def test_what_others_read_is_not_replaced_by_what_is_made_too_late() -> None:
+    @rule(op.Sub(op.Add("a", "b", shared=True, bind="sum"), "late"))
+    def too_late(m: Match, build: Builder) -> ir.Value:
+        """Read the subtrahend where the sum is made."""
+        build.replace(m.node("sum").outputs[0], build.op("Sum", m.value("a"), m.value("late")))
+        return build.op("Abs", m.value("late"))
+
+    m = model(
+        "g (float[3] a, float[3] b) => (float[3] y, float[3] s) "
+        "{ s = Add(a, b) z = Exp(s) y = Sub(s, z) }"
+    )
+    context = drive(m, too_late)
+    assert ops(m) == ["Add", "Exp", "Sub"]
+    assert context.stats.declined["too-late"] == {"an input is made too late": 1}
+
+
+def test_what_others_read_is_not_replaced_from_within_a_branch() -> None:
+    m = model(
+        "g (bool c, float[3] a, float[3] b) => (float[3] y, float[3] s) { s = Add(a, b) "
+        "y = If(c) <then_branch = t () => (float[3] p) { p = Neg(s) }, "
+        "else_branch = e () => (float[3] q) { q = Identity(a) }> }"
+    )
+    context = drive(m, both_at_once)
+    assert ops(m) == ["Add", "If", "Neg", "Identity"]
+    assert list(context.stats.declined["both-at-once"]) == [
+        "part of the pattern lies in another graph"
+    ]
