@@ -13,7 +13,8 @@ from onnxopt.rewrite import Builder, Match
 from .._forms import build_transpose
 from ._core import Core, heads_of, known, transposed_of
 
-_TO_FRONT = [0, 2, 1, 3]
+TO_FRONT = [0, 2, 1, 3]
+"""How heads are moved before the sequence, and back."""
 _KEYS_TO_FRONT = [0, 2, 3, 1]
 _KEYS_TURNED = [0, 1, 3, 2]
 
@@ -46,24 +47,59 @@ def joined(m: Match, value: ir.Value, perm: list[int]) -> ir.Value | None:
 
 def join(m: Match, build: Builder, value: ir.Value) -> ir.Value:
     """Returns ``[batch, sequence, heads * width]`` of ``[batch, heads, sequence, width]``."""
-    found = joined(m, value, _TO_FRONT)
+    found = joined(m, value, TO_FRONT)
     if found is not None:
         return found
     width = known(m.shape(value)[3], "the width of a head")
     size = heads_of(m, value) * width
-    moved = build_transpose(build, value, _TO_FRONT)
+    moved = build_transpose(build, value, TO_FRONT)
     return build.op("Reshape", moved, build.ints("shape", [0, 0, size]))
 
 
 def joined_queries(m: Match, found: Core) -> ir.Value | None:
     """Returns queries with joined heads where they are at hand."""
-    return joined(m, found.queries, _TO_FRONT)
+    return joined(m, found.queries, TO_FRONT)
 
 
 def joined_keys_and_values(m: Match, found: Core) -> tuple[ir.Value, ir.Value] | None:
     """Returns keys and values with joined heads where both are at hand."""
-    keys, values = joined(m, found.keys, _KEYS_TO_FRONT), joined(m, found.values, _TO_FRONT)
+    keys, values = joined(m, found.keys, _KEYS_TO_FRONT), joined(m, found.values, TO_FRONT)
     return None if keys is None or values is None else (keys, values)
+
+
+def unrepeated(m: Match, value: ir.Value) -> tuple[ir.Value, int]:
+    """Takes back the repeating of heads that several heads of queries share.
+
+    ``Reshape(Expand(Unsqueeze(x, 2)))`` repeats each head a number of times, next to each other.
+
+    Args:
+        m: The match.
+        value: ``[batch, heads, total, width]``.
+
+    Returns:
+        What was repeated, ``[batch, heads / times, total, width]``, and how many times; the value itself and 1 where
+        it was not.
+    """
+    chain = [value]
+    for op_type in ("Reshape", "Expand", "Unsqueeze"):
+        node = chain[-1].producer()
+        if node is None or node.domain != "" or node.op_type != op_type or node.inputs[0] is None:
+            return value, 1
+        chain.append(node.inputs[0])
+    shapes = [m.facts.shape(v) for v in chain]
+    whole, repeated, lone, source = shapes
+    if source is None or len(source) != 4 or repeated is None or len(repeated) != 5:
+        return value, 1
+    times, heads = repeated[2], source[1]
+    if not isinstance(times, int) or not isinstance(heads, int):
+        return value, 1
+    batch, _, total, width = source
+    fits = (
+        lone == (batch, heads, 1, total, width)
+        and repeated == (batch, heads, times, total, width)
+        and whole == (batch, heads * times, total, width)
+    )
+    return (chain[-1], times) if fits else (value, 1)
 
 
 def parted_keys(m: Match, build: Builder, found: Core) -> ir.Value:

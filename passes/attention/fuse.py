@@ -17,7 +17,7 @@ from onnxopt.rewrite import Builder, Declined, Match, Skip, op, rule
 
 from ..lower._kernels import MICROSOFT, require_kernel
 from ._core import CONTEXT, Core, core, heads_of, known, may_mask_rows
-from ._layout import join, joined_keys_and_values, joined_queries, parted_keys
+from ._layout import join, joined_keys_and_values, joined_queries, parted_keys, unrepeated
 from ._masks import full_mask, zero_masked_rows
 
 _JOINED = op.Reshape(op.Transpose(CONTEXT, perm=[0, 2, 1, 3], bind="moved"), "shape", bind="joined")
@@ -27,7 +27,7 @@ _JOINED = op.Reshape(op.Transpose(CONTEXT, perm=[0, 2, 1, 3], bind="moved"), "sh
 def fuse_attention(m: Match, build: Builder) -> ir.Value | Skip:
     """Fuse scaled dot-product attention into ``Attention``.
 
-    Before opset 23 the operator does not exist. Declines for other ranks than 4, for what does not join the heads
+    Heads that several heads of queries share are not repeated. Before opset 23 the operator does not exist. Declines for other ranks than 4, for what does not join the heads
     afterwards, and where sizes are not proven to fit.
 
     Example: Reshape(Transpose(MatMul(Softmax(Add(Mul(MatMul(q, k), s), mask)), v))) -> Attention(q, k, v, mask)
@@ -38,10 +38,16 @@ def fuse_attention(m: Match, build: Builder) -> ir.Value | Skip:
     heads = heads_of(m, found.queries)
     pair, queries = joined_keys_and_values(m, found), joined_queries(m, found)
     if pair is None or queries is None:
-        inputs = [found.queries, parted_keys(m, build, found), found.values]
-        return _finish(m, build, found, _attention(build, found, inputs))
+        grouped = _grouped(m, parted_keys(m, build, found), found.values)
+        return _finish(m, build, found, _attention(build, found, [found.queries, *grouped]))
     sizes = {"q_num_heads": heads, "kv_num_heads": heads}
     return _finish(m, build, found, _attention(build, found, [queries, *pair], **sizes))
+
+
+def _grouped(m: Match, keys: ir.Value, values: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """Keys and values without heads repeated, where both were repeated alike."""
+    (few_keys, times), (few_values, also) = unrepeated(m, keys), unrepeated(m, values)
+    return (few_keys, few_values) if times == also else (keys, values)
 
 
 def _attention(
