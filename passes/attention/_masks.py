@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
 from onnxopt.rewrite import Builder, Declined, Match
@@ -9,6 +10,7 @@ from onnxopt.rewrite import Builder, Declined, Match
 from .._forms import build_squeeze, build_unsqueeze
 
 _LOWEST = -3.0e38
+_FLOOR = {ir.DataType.FLOAT: -1.0e30, ir.DataType.BFLOAT16: -1.0e30, ir.DataType.FLOAT16: -6.0e4}
 
 
 def full_mask(m: Match, build: Builder, mask: ir.Value, queries: ir.Value) -> ir.Value:
@@ -36,6 +38,27 @@ def full_mask(m: Match, build: Builder, mask: ir.Value, queries: ir.Value) -> ir
     taken = build.op("Gather", length, build.ints("sequence", [1]), axis=0)
     one = build.ints("one", [1])
     return build.op("Expand", mask, build.op("Concat", one, one, taken, one, axis=0))
+
+
+def floored(m: Match, build: Builder, mask: ir.Value) -> ir.Value:
+    """Returns a mask without the lowest finite number, which ``Attention`` may take for ``-inf``.
+
+    onnxruntime gives zeros for a row that holds nothing but the lowest number, where the formula gives the mean of all
+    values, since the scores are lost in the sum. They are lost in a sum with -1e30, too.
+    """
+    floor = _FLOOR[m.dtype(mask)]
+    if m.facts.const_tensor(mask) is not None:
+        array = m.const(mask)
+        low = np.isfinite(array) & (array < floor)
+        return (
+            build.const("mask", np.where(low, floor, array), m.dtype(mask)) if low.any() else mask
+        )
+    node = mask.producer()
+    if node is None or node.op_type != "Where" or node.domain != "":
+        return build.op("Max", mask, build.const("floor", floor, m.dtype(mask)))
+    branches = [v for v in node.inputs[1:] if v is not None]
+    raised = [floored(m, build, v) if m.facts.const_tensor(v) is not None else v for v in branches]
+    return mask if raised == branches else build.op("Where", node.inputs[0], *raised)
 
 
 def zero_masked_rows(

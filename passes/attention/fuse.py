@@ -18,7 +18,7 @@ from onnxopt.rewrite import Builder, Declined, Match, Skip, op, rule
 from ..lower._kernels import MICROSOFT, require_kernel
 from ._core import CONTEXT, Core, core, heads_of, known, may_mask_rows
 from ._layout import join, joined_keys_and_values, joined_queries, parted_keys, unrepeated
-from ._masks import full_mask, zero_masked_rows
+from ._masks import floored, full_mask, zero_masked_rows
 
 _JOINED = op.Reshape(op.Transpose(CONTEXT, perm=[0, 2, 1, 3], bind="moved"), "shape", bind="joined")
 
@@ -39,9 +39,9 @@ def fuse_attention(m: Match, build: Builder) -> ir.Value | Skip:
     pair, queries = joined_keys_and_values(m, found), joined_queries(m, found)
     if pair is None or queries is None:
         grouped = _grouped(m, parted_keys(m, build, found), found.values)
-        return _finish(m, build, found, _attention(build, found, [found.queries, *grouped]))
+        return _finish(m, build, found, _attention(m, build, found, [found.queries, *grouped]))
     sizes = {"q_num_heads": heads, "kv_num_heads": heads}
-    return _finish(m, build, found, _attention(build, found, [queries, *pair], **sizes))
+    return _finish(m, build, found, _attention(m, build, found, [queries, *pair], **sizes))
 
 
 def _grouped(m: Match, keys: ir.Value, values: ir.Value) -> tuple[ir.Value, ir.Value]:
@@ -51,9 +51,13 @@ def _grouped(m: Match, keys: ir.Value, values: ir.Value) -> tuple[ir.Value, ir.V
 
 
 def _attention(
-    build: Builder, found: Core, inputs: Sequence[ir.Value], **attributes: Any
+    m: Match,
+    build: Builder,
+    found: Core,
+    inputs: Sequence[ir.Value],
+    **attributes: Any,
 ) -> ir.Value:
-    mask = () if found.mask is None else (found.mask,)
+    mask = () if found.mask is None else (floored(m, build, found.mask),)
     return build.op("Attention", *inputs, *mask, scale=found.scale, **attributes)
 
 
