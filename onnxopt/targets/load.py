@@ -23,7 +23,9 @@ _TYPES = {
     "int32": ir.DataType.INT32,
     "int64": ir.DataType.INT64,
 }
-_KEYS = frozenset({"summary", "providers", "pipeline", "domains", "kernels", "keep", "reasons"})
+_KEYS = frozenset(
+    {"summary", "providers", "pipeline", "domains", "kernels", "epilogues", "keep", "reasons"}
+)
 
 
 def target_names() -> list[str]:
@@ -80,15 +82,15 @@ def _parse(name: str, source: str, text: str) -> Target:
     foreign = sorted({domain for domain, _ in kernels} - set(domains))
     if foreign:
         raise UsageError(f"{source}: domains: lacks {foreign[0]!r}, which has kernels")
-    keep = reader.table("keep", list, "a list of operators")
     return Target(
         name=name,
         summary=reader.text("summary", required=True),
         providers=tuple(reader.words("providers", data.get("providers", []))),
         domains=domains,
         kernels=kernels,
+        epilogues=reader.sets("epilogues", "a list of operators"),
         pipeline=reader.text("pipeline"),
-        keep={to: frozenset(reader.words(f"keep.{to}", ops)) for to, ops in keep.items()},
+        keep=reader.sets("keep", "a list of operators"),
         reasons=reader.table("reasons", str, "a text"),
         source=source,
     )
@@ -120,6 +122,12 @@ class _Reader:
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise UsageError(f"{self._source}: {key} must be a list of names")
         return value
+
+    def sets(self, key: str, what: str) -> dict[str, frozenset[str]]:
+        table = self.table(key, list, what)
+        return {
+            name: frozenset(self.words(f"{key}.{name}", items)) for name, items in table.items()
+        }
 
     def types(self, key: str, value: Any) -> frozenset[ir.DataType]:
         names = self.words(key, value)

@@ -24,6 +24,8 @@ class Target:
         providers: The onnxruntime execution providers it stands for; empty where it stands for none.
         domains: Operator domains that may come out besides those of the model, with the version to import.
         kernels: Operators of those domains that the runtime has, with the element types they work on.
+        epilogues: What fused operators can apply to their result, by operator: activations by the name of the standard
+            operator, with ``Add+`` before it where another tensor can be added first.
         pipeline: What runs after the level's own passes, from level 2 on.
         keep: Operators that stay in single precision when a model is converted, by the name of the type it is
             converted to.
@@ -36,6 +38,7 @@ class Target:
     providers: tuple[str, ...] = ()
     domains: Mapping[str, int] = field(default_factory=dict)
     kernels: Kernels = field(default_factory=dict)
+    epilogues: Mapping[str, frozenset[str]] = field(default_factory=dict)
     pipeline: str = ""
     keep: Mapping[str, frozenset[str]] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
