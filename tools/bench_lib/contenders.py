@@ -10,7 +10,8 @@ from typing import Literal
 
 from bench_lib.measure import python
 
-Role = Literal["ours", "simplifier", "peer", "floor"]
+Role = Literal["ours", "simplifier", "peer", "floor", "original"]
+ONNXRUNTIME = "onnxruntime|onnxruntime-gpu"
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,10 @@ class Contender:
     Attributes:
         name: Name in tables and on the command line.
         role: ``ours``; ``simplifier`` for the three tools our ratios are against; another ``peer``;
-            or the ``floor``, which only copies the bytes.
-        package: Distribution that must be installed; empty when none is needed.
-        options: Extra command-line options, for ours.
+            the ``floor``, which only copies the bytes; or the ``original``, which nothing is done to.
+        package: Distribution that must be installed, alternatives separated by ``|``; empty when
+            none is needed.
+        options: More arguments: of our command line, or of the peer's function in ``run_peer``.
     """
 
     name: str
@@ -36,16 +38,21 @@ class Contender:
             return ["cp", str(source), str(target)]
         if self.role == "ours":
             return python("onnxopt", "optimize", source, "-o", target, *self.options)
-        return python("bench_lib.run_peer", self.name, source, target)
+        return python("bench_lib.run_peer", self.name, source, target, *self.options)
 
     def version(self) -> str | None:
         """Installed version, or None when the package is missing."""
         if not self.package:
             return ""
-        try:
-            return metadata.version(self.package)
-        except metadata.PackageNotFoundError:
-            return None
+        found = [v for v in map(_installed, self.package.split("|")) if v is not None]
+        return found[0] if found else None
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 CONTENDERS = (
@@ -55,22 +62,22 @@ CONTENDERS = (
     Contender("onnxslim", "simplifier", "onnxslim"),
     Contender("onnxoptimizer", "simplifier", "onnxoptimizer"),
     Contender("onnxscript", "peer", "onnxscript"),
-    Contender("onnxruntime basic", "peer", "onnxruntime"),
-    Contender("onnxruntime extended", "peer", "onnxruntime"),
+    Contender("onnxruntime basic", "peer", ONNXRUNTIME),
+    Contender("onnxruntime extended", "peer", ONNXRUNTIME),
     Contender("cp", "floor", ""),
 )
 BY_NAME = {c.name: c for c in CONTENDERS}
 
 
-def chosen(names: str | None) -> list[Contender]:
+def chosen(names: str | None, among: Sequence[Contender] = CONTENDERS) -> list[Contender]:
     """The contenders in a comma-separated list (a comma in a name is given as ``+``), or all.
 
     Raises:
         ValueError: A name is unknown.
     """
     if not names:
-        return list(CONTENDERS)
-    known = {c.name.replace(", ", "+").replace(" ", "-"): c for c in CONTENDERS}
+        return list(among)
+    known = {c.name.replace(", ", "+").replace(" ", "-"): c for c in among}
     wanted = [n.strip() for n in names.split(",")]
     unknown = [n for n in wanted if n not in known]
     if unknown:

@@ -8,9 +8,9 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from bench_lib.compiling import CHECK_LIMIT, Progress, count
 from bench_lib.contenders import Contender
 from bench_lib.measure import python, run, settle
+from bench_lib.outputs import CHECK_LIMIT, Progress, count
 
 LAYER_BYTES = 4096 * 4096 * 4  # see huge_model.py, which this process must not import: it is large
 

@@ -1,8 +1,8 @@
 """Child process: does an optimised model compute what the original computes?
 
-``reference CASE MODEL OUT.npz`` runs the original with graph optimisations off on signed inputs, twice
-where dims are free (the example's dims, and others), and stores inputs and outputs. ``compare REFERENCE.npz
-MODEL OUT.json`` runs an optimised model as users do, with onnxruntime's default options.
+``reference PROVIDER CASE MODEL OUT.npz`` runs the original with graph optimisations off on signed inputs,
+twice where dims are free (the example's dims, and others), and stores inputs and outputs. ``compare PROVIDER
+REFERENCE.npz MODEL OUT.json`` runs an optimised model as users do, with onnxruntime's default options.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 import models
 from bench_lib.cases import Case, from_arguments
+from bench_lib.sessions import open_session
 from models.build import lookup
 from models.spec import Array
 
@@ -34,10 +35,10 @@ def sample_dims(case: Case) -> list[dict[str, int]]:
     return [example, varied]
 
 
-def make_reference(case: Case, model: Path, target: Path) -> None:
+def make_reference(case: Case, model: Path, target: Path, provider: str = "cpu") -> None:
     """Store inputs and the original's outputs for each sample."""
     stored: dict[str, Array] = {}
-    session = _session(model, optimise=False)
+    session = open_session(model, provider, optimise=False)
     for index, dims in enumerate(sample_dims(case)):
         inputs = models.sample_inputs(case.name, case.size, seed=10 + index, dims=dims)
         names = [o.name for o in session.get_outputs()]
@@ -47,9 +48,9 @@ def make_reference(case: Case, model: Path, target: Path) -> None:
     np.savez(target, **stored)  # type: ignore[arg-type]
 
 
-def compare(reference: Path, model: Path) -> dict[str, object]:
+def compare(reference: Path, model: Path, provider: str = "cpu") -> dict[str, object]:
     """The largest error over samples and outputs, relative to the output's largest magnitude."""
-    session = _session(model, optimise=True)
+    session = open_session(model, provider)
     worst = 0.0
     with np.load(reference) as stored:
         for index in sorted({key.split("/", 1)[0] for key in stored.files}):
@@ -82,22 +83,14 @@ def relative_error(got: Array, expected: Array) -> float:
     return float(np.abs(one - two).max() / max(np.abs(two).max(), 1e-30))
 
 
-def _session(model: Path, *, optimise: bool):  # type: ignore[no-untyped-def]
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if not optimise:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-
-
 def main() -> None:
     """Entry point."""
-    if sys.argv[1] == "reference":
-        make_reference(from_arguments(sys.argv[2:6]), Path(sys.argv[6]), Path(sys.argv[7]))
+    step, provider, *rest = sys.argv[1:]
+    if step == "reference":
+        make_reference(from_arguments(rest[:4]), Path(rest[4]), Path(rest[5]), provider)
     else:
-        Path(sys.argv[4]).write_text(json.dumps(compare(Path(sys.argv[2]), Path(sys.argv[3]))))
+        found = compare(Path(rest[0]), Path(rest[1]), provider)
+        Path(rest[2]).write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bench_lib.cases import Case, ensure
-from bench_lib.compiling import Progress, check, count, make_reference
 from bench_lib.contenders import BY_NAME, Contender
 from bench_lib.measure import run
+from bench_lib.outputs import Progress, check, count, make_reference
 
 
 @dataclass

@@ -14,8 +14,8 @@ from typing import Any
 
 
 @dataclass
-class Row:
-    """One tool on one model.
+class Entry:
+    """What one tool made of one model.
 
     Attributes:
         tool: Name of the contender.
@@ -23,8 +23,6 @@ class Row:
         version: Its installed version.
         status: ``ok``, ``failed`` or ``not installed``.
         reason: Why it failed.
-        seconds: Wall time of each run.
-        peaks_mb: Peak resident set of each run, in MB.
         nodes: Nodes left.
         contrib: Of these, nodes outside the standard domain.
         bytes: Size of the output.
@@ -38,14 +36,25 @@ class Row:
     version: str = ""
     status: str = "ok"
     reason: str = ""
-    seconds: list[float] = field(default_factory=list)
-    peaks_mb: list[float] = field(default_factory=list)
     nodes: int = 0
     contrib: int = 0
     bytes: int = 0
     parity: str = ""
     error: float = 0.0
     detail: str = ""
+
+
+@dataclass
+class Row(Entry):
+    """One tool on one model, timed.
+
+    Attributes:
+        seconds: Wall time of each run.
+        peaks_mb: Peak resident set of each run, in MB.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    peaks_mb: list[float] = field(default_factory=list)
 
     @property
     def wall(self) -> float:

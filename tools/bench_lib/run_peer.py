@@ -7,7 +7,10 @@ comparison. Defaults are left alone.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from bench_lib.sessions import PROVIDERS, prepare
 
 
 def onnxsim(source: str, target: str) -> None:
@@ -49,19 +52,20 @@ def onnxscript(source: str, target: str) -> None:
     ir.save(model, target, external_data=f"{Path(target).name}.data" if beside else None)
 
 
-def onnxruntime_basic(source: str, target: str) -> None:
+def onnxruntime_basic(source: str, target: str, provider: str = "cpu") -> None:
     """onnxruntime's offline optimisation at the basic level: standard ops only."""
-    _onnxruntime(source, target, "ORT_ENABLE_BASIC")
+    _onnxruntime(source, target, "ORT_ENABLE_BASIC", provider)
 
 
-def onnxruntime_extended(source: str, target: str) -> None:
+def onnxruntime_extended(source: str, target: str, provider: str = "cpu") -> None:
     """onnxruntime's offline optimisation at the extended level: contrib ops too."""
-    _onnxruntime(source, target, "ORT_ENABLE_EXTENDED")
+    _onnxruntime(source, target, "ORT_ENABLE_EXTENDED", provider)
 
 
-def _onnxruntime(source: str, target: str, level: str) -> None:
+def _onnxruntime(source: str, target: str, level: str, provider: str) -> None:
     import onnxruntime
 
+    prepare(provider)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
     options.optimized_model_filepath = target
@@ -69,17 +73,48 @@ def _onnxruntime(source: str, target: str, level: str) -> None:
     if Path(source + ".data").exists():  # else the output would refer to data that is not beside it
         key = "session.optimized_model_external_initializers_file_name"
         options.add_session_config_entry(key, f"{Path(target).name}.data")
-    onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    chain = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))
+    onnxruntime.InferenceSession(source, options, providers=chain)
 
 
-PEERS = {
+def onnxruntime_transformers(
+    source: str, target: str, family: str, heads: str, width: str, provider: str
+) -> None:
+    """onnxruntime's optimizer of transformers, at the level it chooses for the type of model.
+
+    Args:
+        source: The model.
+        target: Where to write.
+        family: Its type of model; empty when none fits, which is an error.
+        heads: Number of attention heads; 0 for it to find out.
+        width: Hidden size; 0 likewise.
+        provider: ``cpu`` or ``cuda``.
+    """
+    if not family:
+        sys.exit("onnxruntime.transformers has no model type for this architecture")
+    from onnxruntime.transformers import optimizer
+
+    prepare(provider)
+    model = optimizer.optimize_model(
+        source,
+        model_type=family,
+        num_heads=int(heads),
+        hidden_size=int(width),
+        use_gpu=provider != "cpu",
+    )
+    beside = Path(source + ".data").exists()
+    model.save_model_to_file(target, use_external_data_format=beside)
+
+
+PEERS: dict[str, Callable[..., None]] = {
     "onnxsim": onnxsim,
     "onnxslim": onnxslim,
     "onnxoptimizer": onnxoptimizer,
     "onnxscript": onnxscript,
     "onnxruntime basic": onnxruntime_basic,
     "onnxruntime extended": onnxruntime_extended,
+    "onnxruntime transformers": onnxruntime_transformers,
 }
 
 if __name__ == "__main__":
-    PEERS[sys.argv[1]](sys.argv[2], sys.argv[3])
+    PEERS[sys.argv[1]](*sys.argv[2:])

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-from bench_lib.compiling import CHECK_LIMIT, Progress, count
 from bench_lib.contenders import Contender
 from bench_lib.measure import python, run, settle
+from bench_lib.outputs import CHECK_LIMIT, Progress, count
 
 
 @dataclass
