@@ -1,0 +1,1 @@
+"""``bench.py latency``: how fast onnxruntime runs what each tool makes of a model."""
