@@ -10,7 +10,7 @@ from typing import Literal
 
 from bench_lib.measure import python
 
-Role = Literal["ours", "simplifier", "peer", "floor", "original"]
+Role = Literal["ours", "simplifier", "peer", "floor", "original", "control"]
 ONNXRUNTIME = "onnxruntime|onnxruntime-gpu"
 
 
@@ -21,7 +21,8 @@ class Contender:
     Attributes:
         name: Name in tables and on the command line.
         role: ``ours``; ``simplifier`` for the three tools our ratios are against; another ``peer``;
-            the ``floor``, which only copies the bytes; or the ``original``, which nothing is done to.
+            the ``floor``, which only copies the bytes; the ``original``, which nothing is done to; or
+            the ``control``, the original a second time.
         package: Distribution that must be installed, alternatives separated by ``|``; empty when
             none is needed.
         options: More arguments: of our command line, or of the peer's function in ``run_peer``.

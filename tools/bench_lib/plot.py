@@ -7,7 +7,14 @@ from typing import Any
 
 from bench_lib.results import CaseResult, Report
 
-COLOURS = {"ours": "#c1272d", "simplifier": "#3b6ea5", "peer": "#8fb3d9", "floor": "#b5b5b5"}
+COLOURS = {
+    "ours": "#c1272d",
+    "simplifier": "#3b6ea5",
+    "peer": "#8fb3d9",
+    "floor": "#b5b5b5",
+    "original": "#b5b5b5",
+    "control": "#d9d9d9",
+}
 
 
 def draw(report: Report, path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from bench_lib.results import CaseResult, Report, Row
+from bench_lib.results import CaseResult, Entry, Report, Row
 
 LARGE_BYTES = 100_000_000
 HEADERS = (
@@ -44,12 +45,13 @@ def cells(case: CaseResult, row: Row) -> tuple[str, ...]:
         f"{row.nodes:,}",
         f"{row.contrib:,}",
         f"{row.bytes / 1e6:,.1f}",
-        _result(row),
+        verdict(row),
         *_ratios(case, row),
     )
 
 
-def _result(row: Row) -> str:
+def verdict(row: Entry) -> str:
+    """What the comparison with the original said."""
     if row.parity == "same":
         return "exact" if row.error == 0 else f"same ({row.error:.0e})"
     return f"{row.parity}: {row.detail or f'{row.error:.0e}'}"
@@ -139,12 +141,21 @@ def markdown(report: Report) -> str:
     for case in report.cases:
         head = f"{case.label} ({case.bytes / 1e6:,.0f} MB, {case.nodes:,} nodes)"
         for row in case.rows:
-            texts = [text.replace("|", "\\|") for text in cells(case, row)[:7]]
+            texts = list(cells(case, row)[:7])
             if row.role == "ours":
                 texts[0] = f"**{texts[0]}**"
-            lines.append(f"| {head} | {' | '.join(texts)} |")
+            lines.append(markdown_line(head, *texts))
             head = ""
-    about = report.about
-    lines += ["", f"{NOTE} {about['machine']}; Python {about['python']}; {about['date']}.", ""]
+    lines += ["", f"{NOTE} {where(report.about)}.", ""]
     lines += [f"- {line.strip()}" for line in summary(report)]
     return "\n".join(lines) + "\n"
+
+
+def markdown_line(*texts: str) -> str:
+    """One line of a Markdown table."""
+    return f"| {' | '.join(text.replace('|', chr(92) + '|') for text in texts)} |"
+
+
+def where(about: dict[str, Any]) -> str:
+    """On what a benchmark ran, and when."""
+    return f"{about['machine']}; Python {about['python']}; {about['date']}"
