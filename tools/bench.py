@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import click
-from bench_lib.command_compile import compile_command, render_command
+from bench_lib.command_compile import compile_command
 from bench_lib.command_growth import huge_command, residue_command, scale_command
+from bench_lib.command_render import render_command
+from bench_lib.latency.command import latency_command
 
 
 @click.group()
@@ -12,7 +14,14 @@ def main() -> None:
     """Measure onnxopt and its peers, each in a fresh process."""
 
 
-for _command in (compile_command, render_command, scale_command, huge_command, residue_command):
+for _command in (
+    compile_command,
+    latency_command,
+    render_command,
+    scale_command,
+    huge_command,
+    residue_command,
+):
     main.add_command(_command)
 
 if __name__ == "__main__":

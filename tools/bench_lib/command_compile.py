@@ -1,4 +1,4 @@
-"""``bench.py compile`` and ``bench.py render``."""
+"""``bench.py compile``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench_lib import cases, compiling, contenders, options, results, tables
 @options.runs
 @options.limit
 @options.output("bench.json")
-@click.option("--png", type=click.Path(path_type=Path), help="Picture; beside OUTPUT by default.")
+@options.png
 @options.work_dir
 def compile_command(
     names: str,
@@ -55,28 +55,12 @@ def compile_command(
         report.cases.append(found)
         report.save(output)  # after each model, so that an interrupted run keeps its figures
     tables.show(report, options.CONSOLE)
-    _draw(report, png or output.with_suffix(".png"))
+    draw(report, png or output.with_suffix(".png"))
 
 
-@click.command("render")
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option("--png", type=click.Path(path_type=Path), help="Draw the picture, too.")
-@click.option("--terminal", is_flag=True, help="The wide table instead of Markdown.")
-def render_command(source: Path, png: Path | None, terminal: bool) -> None:
-    """The README's Markdown table from the JSON file of a compile run."""
-    report = results.Report.load(source)
-    if terminal:
-        tables.show(report, options.CONSOLE)
-    else:
-        click.echo(tables.markdown(report), nl=False)
-    if png:
-        _draw(report, png)
+def draw(report: results.Report, path: Path) -> None:
+    """Write the picture, or say that matplotlib is missing."""
+    from bench_lib import plot
 
-
-def _draw(report: results.Report, path: Path) -> None:
-    try:
-        from bench_lib.plot import draw
-
-        draw(report, path)
-    except ImportError:
-        click.echo("no picture: matplotlib is missing (pip install 'onnxopt[bench]')", err=True)
+    with options.picture():
+        plot.draw(report, path)

@@ -89,6 +89,11 @@ def run(command: Sequence[str], *, limit: float, log: Path) -> Outcome:
 def settle(source: Path) -> None:
     """Make every run start alike: nothing waiting to be written, the input in the page cache."""
     os.sync()
+    read_in(source)
+
+
+def read_in(source: Path) -> None:
+    """Bring a model and its external data into the page cache."""
     for path in (source, source.with_name(source.name + ".data")):
         if path.exists():
             with path.open("rb", buffering=0) as stream:
