@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from bench_lib.blocks import model_of
-from bench_lib.cases import Case, parse
+from bench_lib.cases import Case, from_argument, parse
 from bench_lib.facts import facts
 from bench_lib.parity import compare, make_reference, sample_dims
 
@@ -84,10 +84,24 @@ def test_cases_are_parsed() -> None:
         Case("bert", "small", "dynamo"),
         Case("gpt", "small", "dynamo", raw=True),
     ]
+    assert parse("hf-bert:dynamo:eager,hf-gpt2:torchscript:raw:sdpa", "tiny") == [
+        Case("hf-bert", "tiny", "dynamo", attention="eager"),
+        Case("hf-gpt2", "tiny", "torchscript", raw=True, attention="sdpa"),
+    ]
     with pytest.raises(ValueError, match="no reference model 'vgg'"):
         parse("vgg", "tiny")
-    with pytest.raises(ValueError, match="is not NAME"):
+    with pytest.raises(ValueError, match="is not bert"):
         parse("bert:jit", "tiny")
+    with pytest.raises(ValueError, match="is not bert\\[:torchscript"):
+        parse("bert:dynamo:eager", "tiny")
+
+
+def test_cases_reach_a_child_whole() -> None:
+    for case in parse("bert,gpt:dynamo:raw,hf-bert:dynamo:raw:eager", "small"):
+        assert from_argument(case.argument()) == case
+    assert Case("hf-vit", "full", "dynamo", raw=True, attention="sdpa").label == (
+        "hf-vit dynamo raw sdpa"
+    )
 
 
 def test_blocks_grow_to_the_size_asked_for() -> None:

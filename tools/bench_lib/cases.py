@@ -24,47 +24,59 @@ class Case:
         size: Its size.
         exporter: Which of torch's exporters wrote it.
         raw: Whether that exporter's own optimisations were off.
+        attention: Which implementation of attention it wrote; the model's default when empty.
     """
 
     name: str
     size: str
     exporter: str
     raw: bool = False
+    attention: str = ""
 
     @property
     def label(self) -> str:
         """Short name for tables."""
-        return f"{self.name} {self.exporter}{' raw' if self.raw else ''}"
+        words = (self.name, self.exporter, "raw" if self.raw else "", self.attention)
+        return " ".join(word for word in words if word)
 
-    def arguments(self) -> list[str]:
-        """The case as command-line arguments of a child; :func:`from_arguments` reads them."""
-        return [self.name, self.size, self.exporter, "raw" if self.raw else ""]
+    def argument(self) -> str:
+        """The case as a command-line argument of a child; :func:`from_argument` reads it."""
+        raw = "raw" if self.raw else ""
+        return ":".join((self.name, self.size, self.exporter, raw, self.attention))
 
 
-def from_arguments(arguments: list[str]) -> Case:
-    """The inverse of :meth:`Case.arguments`."""
-    name, size, exporter, raw = arguments
-    return Case(name, size, exporter, raw == "raw")
+def from_argument(text: str) -> Case:
+    """The inverse of :meth:`Case.argument`."""
+    name, size, exporter, raw, attention = text.split(":")
+    return Case(name, size, exporter, raw == "raw", attention)
 
 
 def parse(text: str, size: str, exporter: str = "both") -> list[Case]:
-    """Cases from ``NAME[:EXPORTER[:raw]],...``; without an exporter, those of ``exporter``.
+    """Cases from ``NAME[:EXPORTER[:raw][:ATTENTION]],...``; without an exporter, those of ``exporter``.
 
     Raises:
-        ValueError: A model or exporter is unknown.
+        ValueError: A model, exporter or implementation of attention is unknown.
     """
-    cases: list[Case] = []
     default = models.EXPORTERS if exporter == "both" else (exporter,)
-    for item in text.split(","):
-        name, *rest = item.strip().split(":")
-        if name not in models.names():
-            raise ValueError(f"no reference model {name!r}; there are {', '.join(models.names())}")
-        wanted = (rest[0],) if rest else default
-        unknown = [e for e in wanted if e not in models.EXPORTERS]
-        if unknown or rest[1:] not in ([], ["raw"]):
-            raise ValueError(f"{item!r} is not NAME[:torchscript|dynamo[:raw]]")
-        cases += [Case(name, size, e, raw=bool(rest[1:])) for e in wanted]
-    return cases
+    return [case for item in text.split(",") for case in _parse_item(item.strip(), size, default)]
+
+
+def _parse_item(item: str, size: str, default: tuple[str, ...]) -> list[Case]:
+    name, *rest = item.split(":")
+    if name not in models.names():
+        raise ValueError(f"no reference model {name!r}; there are {', '.join(models.names())}")
+    wanted = (rest[0],) if rest else default
+    raw = rest[1:2] == ["raw"]
+    attention = rest[2:] if raw else rest[1:]
+    there = models.attentions(name)
+    if (
+        not set(wanted) <= set(models.EXPORTERS)
+        or len(attention) > 1
+        or not {*attention} <= {*there}
+    ):
+        choice = f"[:{'|'.join(there)}]" if there else ""
+        raise ValueError(f"{item!r} is not {name}[:{'|'.join(models.EXPORTERS)}[:raw]{choice}]")
+    return [Case(name, size, e, raw, *attention) for e in wanted]
 
 
 def ensure(case: Case, work: Path) -> Path:
@@ -74,7 +86,7 @@ def ensure(case: Case, work: Path) -> Path:
         RuntimeError: The export failed.
     """
     answer = work / "export.txt"
-    command = python("bench_lib.export_case", answer, *case.arguments())
+    command = python("bench_lib.export_case", answer, case.argument())
     outcome = run(command, limit=EXPORT_LIMIT, log=work / "export.log")
     if not outcome.ok:
         raise RuntimeError(f"{case.label} cannot be exported: {outcome.failure}")

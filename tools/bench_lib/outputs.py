@@ -69,7 +69,7 @@ def count(model: Path, work: Path) -> dict[str, Any]:
 def make_reference(case: Case, source: Path, work: Path, *, provider: str = "cpu") -> Path:
     """File of the original's inputs and outputs, computed in a child."""
     target = work / "reference.npz"
-    command = python("bench_lib.parity", "reference", provider, *case.arguments(), source, target)
+    command = python("bench_lib.parity", "reference", provider, case.argument(), source, target)
     child(command, work)
     return target
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import models
-from bench_lib.cases import Case, from_arguments
+from bench_lib.cases import Case, from_argument
 from bench_lib.sessions import open_session
 from models.build import lookup
 from models.spec import Array
@@ -87,7 +87,7 @@ def main() -> None:
     """Entry point."""
     step, provider, *rest = sys.argv[1:]
     if step == "reference":
-        make_reference(from_arguments(rest[:4]), Path(rest[4]), Path(rest[5]), provider)
+        make_reference(from_argument(rest[0]), Path(rest[1]), Path(rest[2]), provider)
     else:
         found = compare(Path(rest[0]), Path(rest[1]), provider)
         Path(rest[2]).write_text(json.dumps(found))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import models
-from bench_lib.cases import from_arguments
+from bench_lib.cases import from_argument
 from models.build import lookup
 
 SEED = 30  # other values than those of the comparison
@@ -16,7 +16,7 @@ SEED = 30  # other values than those of the comparison
 
 def main() -> None:
     """Entry point: ``CASE BATCH OUT.npz``."""
-    case, batch, target = from_arguments(sys.argv[1:5]), int(sys.argv[5]), Path(sys.argv[6])
+    case, batch, target = from_argument(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
     reference, config = lookup(case.name, case.size)
     dims = reference.dims(config)
     traced = case.exporter == "dynamo" and "batch" in reference.specialised

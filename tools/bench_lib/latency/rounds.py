@@ -79,7 +79,7 @@ def _draw(case: Case, setting: Setting, work: Path) -> Path:
     """File of the inputs at the setting's batch."""
     target = work / "inputs.npz"
     batch = str(setting.batch)
-    child(python("bench_lib.latency.inputs", *case.arguments(), batch, target), work)
+    child(python("bench_lib.latency.inputs", case.argument(), batch, target), work)
     return target
 
 
