@@ -8,9 +8,9 @@ from __future__ import annotations
 from models.build import Built, build, lookup, sample_inputs
 from models.cache import cached, export
 from models.catalog import OWN, REFERENCES
-from models.exporting import EXPORTERS, Exporter, export_built
+from models.exporting import export_built
 from models.hf.catalog import TRANSFORMERS
-from models.spec import ATTENTIONS, SIZES, Attention
+from models.spec import ATTENTIONS, EXPORTERS, SIZES, Attention, Exporter, Limit
 
 __all__ = [
     "ATTENTIONS",
@@ -19,11 +19,13 @@ __all__ = [
     "Attention",
     "Built",
     "Exporter",
+    "Limit",
     "attentions",
     "build",
     "cached",
     "export",
     "export_built",
+    "limits",
     "names",
     "own_names",
     "sample_inputs",
@@ -57,3 +59,13 @@ def attentions(name: str) -> tuple[Attention, ...]:
     """
     reference, _ = lookup(name, "tiny")
     return reference.attentions
+
+
+def limits(name: str) -> tuple[Limit, ...]:
+    """What exports of the model ``name`` cannot be, and why.
+
+    Raises:
+        ValueError: There is no such model.
+    """
+    reference, _ = lookup(name, "tiny")
+    return reference.limits

@@ -47,16 +47,19 @@ def export_model(
     raw: bool,
 ) -> None:
     """Export the reference model NAME."""
-    models.export(
-        name,
-        output,
-        size=size,
-        exporter=exporter,
-        dynamic=not static,
-        opset=opset,
-        optimize=not raw,
-        attention=attention,
-    )
+    try:
+        models.export(
+            name,
+            output,
+            size=size,
+            exporter=exporter,
+            dynamic=not static,
+            opset=opset,
+            optimize=not raw,
+            attention=attention,
+        )
+    except (ValueError, ImportError) as error:
+        raise click.ClickException(str(error)) from error
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
 
 

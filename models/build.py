@@ -13,7 +13,7 @@ import numpy as np
 
 from models.catalog import REFERENCES
 from models.sampling import draw
-from models.spec import SIZES, Array, Attention, Config, Reference, dynamic_axes
+from models.spec import SIZES, Array, Attention, Config, Limit, Reference, dynamic_axes
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,6 +31,7 @@ class Built(NamedTuple):
         fixed_arguments: How many inputs are named arguments of ``forward``; the rest are its
             ``*args`` (such as the key/value cache).
         specialised: Symbolic dims that torch.export can only trace at the example inputs' size.
+        limits: What its exports cannot be.
     """
 
     module: nn.Module
@@ -40,6 +41,7 @@ class Built(NamedTuple):
     dynamic_axes: dict[str, dict[int, str]]
     fixed_arguments: int
     specialised: tuple[str, ...]
+    limits: tuple[Limit, ...]
 
 
 def lookup(name: str, size: str) -> tuple[Reference, Config]:
@@ -126,6 +128,7 @@ def build(
         dynamic_axes(reference, config),
         _named_arguments(module),
         reference.specialised,
+        tuple(x for x in reference.limits if x.attention in (None, chosen)),
     )
 
 

@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 from models.build import build, choose_attention, lookup
-from models.exporting import DEFAULT_OPSET, Exporter, export_built
-from models.spec import Attention
+from models.exporting import DEFAULT_OPSET, export_built
+from models.spec import Attention, Exporter
 
 _ROOT = Path(__file__).resolve().parent.parent
 _ENVIRONMENT = "ONNXOPT_MODEL_CACHE"

@@ -9,13 +9,14 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+from models.spec import Exporter
 
 if TYPE_CHECKING:
     from models.build import Built
 
-Exporter = Literal["torchscript", "dynamo"]
-EXPORTERS: tuple[Exporter, ...] = ("torchscript", "dynamo")
+_DYNAMO_WRITES = 18  # the lowest opset that torch's newer exporter has translations for
 DEFAULT_OPSET: dict[str, int] = {"torchscript": 17, "dynamo": 20}
 
 
@@ -41,21 +42,55 @@ def export_built(
 
     Returns:
         The path written.
+
+    Raises:
+        ValueError: The exporter cannot write this model at this operator set.
     """
     import torch
 
     target = Path(path)
+    number = opset or DEFAULT_OPSET[exporter]
+    _refuse(built, exporter, number)
     common: dict[str, Any] = {
         "input_names": list(built.input_names),
         "output_names": list(built.output_names),
-        "opset_version": opset or DEFAULT_OPSET[exporter],
+        "opset_version": number,
     }
     with _quiet(), torch.no_grad():
         if exporter == "torchscript":
             _torchscript(built, target, dynamic, optimize, common)
         else:
             _dynamo(built, target, dynamic, optimize, common)
+    if exporter == "dynamo" and number < _DYNAMO_WRITES:
+        _check_conversion(target, number)
     return target
+
+
+def _refuse(built: Built, exporter: Exporter, opset: int) -> None:
+    for limit in built.limits:
+        if limit.exporter == exporter and opset < limit.opset:
+            raise ValueError(f"{exporter} needs opset {limit.opset} for this model: {limit.reason}")
+
+
+def _check_conversion(target: Path, opset: int) -> None:
+    """Torch converts to lower opsets afterwards; where it cannot, it says so in a log, or nowhere.
+
+    Raises:
+        ValueError: The file is of another opset, or invalid; it is removed.
+    """
+    import onnx
+
+    model = onnx.load(target)
+    found = next(o.version for o in model.opset_import if o.domain == "")
+    try:
+        if found == opset:
+            onnx.checker.check_model(model)
+            return
+        cause = f"it stayed at {found}"
+    except onnx.checker.ValidationError as error:
+        cause = str(error).splitlines()[0]
+    target.unlink()
+    raise ValueError(f"dynamo could not convert this model to opset {opset}: {cause}")
 
 
 def _torchscript(

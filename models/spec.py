@@ -12,6 +12,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.generic]
 Config = Mapping[str, int | float | str | tuple[int, ...]]
 Kind = Literal["normal", "ids", "mask", "positions", "segments"]
+Exporter = Literal["torchscript", "dynamo"]
+EXPORTERS: tuple[Exporter, ...] = ("torchscript", "dynamo")
 Attention = Literal["sdpa", "eager"]
 ATTENTIONS: tuple[Attention, ...] = ("sdpa", "eager")
 SIZES = ("tiny", "small", "full")
@@ -40,6 +42,23 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """A form of export that torch does not write, or not so that it computes the same.
+
+    Attributes:
+        exporter: The exporter.
+        opset: The lowest operator set that it can export to.
+        reason: Why not below, to follow a colon.
+        attention: The implementation of attention it holds for; all when None.
+    """
+
+    exporter: Exporter
+    opset: int
+    reason: str
+    attention: Attention | None = None
+
+
+@dataclass(frozen=True)
 class Reference:
     """A reference architecture in all its sizes.
 
@@ -55,6 +74,7 @@ class Reference:
         module: The module whose ``build`` makes the network; ``models.nets.NAME`` when empty.
         attentions: The implementations of attention to choose from, the default first; none where
             the network has only one, or no attention.
+        limits: What its exports cannot be.
     """
 
     name: str
@@ -67,6 +87,7 @@ class Reference:
     specialised: tuple[str, ...] = ()
     module: str = ""
     attentions: tuple[Attention, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
 
 def number(config: Config, key: str) -> int:

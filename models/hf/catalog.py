@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models.hf.images import IMAGES
+from models.hf.limits import FUSED_ATTENTION
 from models.interfaces import decoder, encoder, spectrogram
 from models.spec import ATTENTIONS, Config, Reference
 
@@ -43,6 +44,7 @@ _ENCODERS = (
         pooled=True,
         module="models.hf.bert",
         attentions=ATTENTIONS,
+        limits=(FUSED_ATTENTION,),
     ),
     encoder(
         "hf-distilbert",
@@ -52,6 +54,7 @@ _ENCODERS = (
         pooled=False,
         module="models.hf.distilbert",
         attentions=ATTENTIONS,
+        limits=(FUSED_ATTENTION,),
     ),
 )
 
@@ -73,6 +76,7 @@ _DECODERS = (
         },
         module="models.hf.gpt2",
         attentions=ATTENTIONS,
+        limits=(FUSED_ATTENTION,),
     ),
     decoder(
         "hf-llama",
@@ -94,6 +98,7 @@ _DECODERS = (
         },
         module="models.hf.llama",
         attentions=ATTENTIONS,
+        limits=(FUSED_ATTENTION,),
     ),
 )
 
@@ -129,6 +134,7 @@ _SPEECH = (
         },
         module="models.hf.whisper",
         attentions=ATTENTIONS,
+        limits=(FUSED_ATTENTION,),
     ),
 )
 

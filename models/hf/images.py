@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.hf.limits import COMPUTED_PADDING, CUBIC_RESIZING, EXACT_RESIZING, FUSED_ATTENTION
 from models.interfaces import vision
 from models.spec import ATTENTIONS, Config, Reference
 
@@ -43,6 +44,7 @@ IMAGES: tuple[Reference, ...] = (
         },
         module="models.hf.vit",
         attentions=ATTENTIONS,
+        limits=(FUSED_ATTENTION,),
     ),
     vision(
         "hf-swin",
@@ -75,6 +77,7 @@ IMAGES: tuple[Reference, ...] = (
         },
         module="models.hf.swin",
         attentions=ATTENTIONS,
+        limits=(COMPUTED_PADDING, FUSED_ATTENTION),
     ),
     vision(
         "hf-segformer",
@@ -114,6 +117,7 @@ IMAGES: tuple[Reference, ...] = (
         output_axes={2: "logits_height", 3: "logits_width"},
         module="models.hf.segformer",
         attentions=ATTENTIONS,
+        limits=(EXACT_RESIZING, FUSED_ATTENTION),
     ),
     vision(
         "hf-convnext",
@@ -180,5 +184,6 @@ IMAGES: tuple[Reference, ...] = (
         outputs=("logits", "pred_boxes"),
         module="models.hf.yolos",
         attentions=ATTENTIONS,
+        limits=(CUBIC_RESIZING, FUSED_ATTENTION),
     ),
 )

@@ -56,6 +56,20 @@ def test_opset_can_be_chosen(exporter: models.Exporter, opset: int) -> None:
     assert onnx.load(path).opset_import[0].version == opset
 
 
+@pytest.mark.parametrize(("op", "why"), [("Relu", "stayed at 18"), ("Gelu", "No Op registered")])
+def test_failed_conversion_is_noticed(
+    op: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torch only logs that it could not convert to an opset below those it writes."""
+    opset = 18 if op == "Relu" else 17
+    text = f'<ir_version: 8, opset_import: ["": {opset}]> g (float[2] x) => (float[2] y) {{ y = {op}(x) }}'
+    written = onnx.parser.parse_model(text)
+    monkeypatch.setattr(torch.onnx, "export", lambda *a, **_: onnx.save(written, a[2]))
+    with pytest.raises(ValueError, match=f"could not convert this model to opset 17: .*{why}"):
+        models.export("resnet", tmp_path / "x.onnx", exporter="dynamo", opset=17)
+    assert not list(tmp_path.iterdir())
+
+
 def test_weights_are_the_same_every_time() -> None:
     one, two = models.build("llama").module, models.build("llama").module
     other = models.build("llama", seed=1).module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import onnx
@@ -59,6 +60,34 @@ def test_attention_changes_the_graph_and_not_the_weights() -> None:
     sdpa, eager = (models.cached("hf-bert", attention=a) for a in get_args(models.Attention))
     assert sdpa == models.cached("hf-bert")
     assert len(onnx.load(sdpa).graph.node) != len(onnx.load(eager).graph.node)
+
+
+@pytest.mark.parametrize(
+    ("name", "attention", "opset", "why"),
+    [
+        (
+            "hf-vit",
+            "sdpa",
+            13,
+            "needs opset 14 for this model: torch has no translation of scaled_",
+        ),
+        ("hf-segformer", "eager", 10, "needs opset 11 for this model: what resized before"),
+        ("hf-swin", "eager", 10, "needs opset 11 for this model: Pad takes sizes"),
+    ],
+)
+def test_what_torch_cannot_write_is_refused(
+    name: str, attention: models.Attention, opset: int, why: str, tmp_path: Path
+) -> None:
+    assert any(limit.opset == opset + 1 for limit in models.limits(name))
+    with pytest.raises(ValueError, match=why):
+        models.export(name, tmp_path / "x", attention=attention, opset=opset)
+    assert not list(tmp_path.iterdir())
+
+
+def test_eager_attention_exports_to_old_opsets(tmp_path: Path) -> None:
+    path = models.export("hf-vit", tmp_path / "vit.onnx", attention="eager", opset=11)
+    assert onnx.load(path).opset_import[0].version == 11
+    assert_agrees(models.build("hf-vit"), path, models.sample_inputs("hf-vit", seed=5))
 
 
 def test_missing_transformers_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
