@@ -7,9 +7,11 @@ Source: https://onnx.ai/onnx/operators/onnx__Einsum.html.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 ELLIPSIS = "…"
+_FIRST_SPREAD = 0x2460
 
 
 @dataclass(frozen=True)
@@ -75,3 +77,73 @@ def _aligned(rows: str, batch: str) -> bool:
     In the second case one axis must be left for the rows, where an ellipsis may stand for several.
     """
     return batch == "" or (batch == rows[:-1] and rows[-1:] != ELLIPSIS)
+
+
+def spread(equation: Equation, ranks: Sequence[int]) -> Equation | None:
+    """Writes ellipses as letters of their own, so that every axis has one.
+
+    Args:
+        equation: The equation.
+        ranks: The rank of each factor.
+
+    Returns:
+        The equation without ellipses; None where factors have ellipses of different extents, or ranks that do not
+        fit.
+    """
+    extents = {
+        rank - len(term) + 1
+        for term, rank in zip(equation.factors, ranks, strict=True)
+        if ELLIPSIS in term
+    }
+    if not extents:
+        return equation
+    if len(extents) > 1 or min(extents) < 0:
+        return None
+    letters = "".join(chr(_FIRST_SPREAD + i) for i in range(extents.pop()))
+    factors = tuple(term.replace(ELLIPSIS, letters) for term in equation.factors)
+    return Equation(factors, equation.result.replace(ELLIPSIS, letters))
+
+
+@dataclass(frozen=True)
+class Permuted:
+    """How an equation of two factors is a ``MatMul`` of permuted factors, its result permuted.
+
+    Attributes:
+        swap: Whether the second factor comes first.
+        first: The permutation of the factor that comes first.
+        second: That of the other.
+        result: That of the product.
+        inner: The letter that is summed.
+    """
+
+    swap: bool
+    first: tuple[int, ...]
+    second: tuple[int, ...]
+    result: tuple[int, ...]
+    inner: str
+
+
+def as_permuted(equation: Equation, swap: bool) -> Permuted | None:
+    """Finds permutations that make an equation without ellipses a ``MatMul``, in one order of its factors.
+
+    There must be one inner letter, one column and one row; several rows where the other factor is a matrix.
+    """
+    first, second = equation.factors[::-1] if swap else equation.factors
+    result = equation.result
+    batch = "".join(letter for letter in result if letter in first and letter in second)
+    rows = "".join(letter for letter in result if letter in first and letter not in second)
+    columns = "".join(letter for letter in result if letter not in first and letter in second)
+    inner = "".join(letter for letter in first if letter in second and letter not in result)
+    whole = len(first) == len(batch + rows + inner) and len(second) == len(batch + columns + inner)
+    if not whole or len(inner) != 1 or len(columns) != 1 or len(result) != len(batch + rows) + 1:
+        return None
+    if not rows or (len(rows) > 1 and batch):
+        return None
+    product = batch + rows + columns
+    return Permuted(
+        swap,
+        tuple(map(first.index, batch + rows + inner)),
+        tuple(map(second.index, batch + inner + columns)),
+        tuple(map(product.index, result)),
+        inner,
+    )

@@ -1,4 +1,4 @@
-"""``Einsum`` as what it is: ``MatMul``, ``Mul``, ``Transpose`` or a sum."""
+"""``Einsum`` as what it is: ``MatMul``, ``Mul`` or ``Transpose``."""
 
 from __future__ import annotations
 
@@ -6,28 +6,10 @@ import onnx_ir as ir
 
 from onnxopt.rewrite import Builder, Declined, Match, Skip, op, rule
 
-from .._forms import build_transpose
+from .._forms import build_transpose, build_unsqueeze
 from ._channels import dims
-from ._equation import ELLIPSIS, Equation, Product, as_product, parse_equation
-
-
-def _equation(m: Match, count: int) -> Equation:
-    equation = parse_equation(str(m.attr(m.root, "equation", "")))
-    if equation is None or len(equation.factors) != count:
-        raise Declined("the equation is not a plain one")
-    return equation
-
-
-def _same_dim(m: Match, equation: Equation, letter: str) -> bool:
-    """Whether the two factors surely have one size for a letter (an ``Einsum`` may broadcast it)."""
-    found = []
-    for term, value in zip(equation.factors, m.root.inputs, strict=True):
-        shape = None if value is None else m.facts.shape(value)
-        if shape is None:
-            return False
-        # The letter stands after any ellipsis, so that it counts from the end.
-        found.append(shape[term.index(letter) - len(term)])
-    return bool(found[0] == found[1])
+from ._einsum import equation_of, same_dim, spread_of
+from ._equation import Product, as_product
 
 
 def _swapped(m: Match, build: Builder, value: ir.Value) -> ir.Value:
@@ -49,11 +31,11 @@ def einsum_to_matmul(m: Match, build: Builder) -> ir.Value | Skip:
 
     Example: Einsum<equation="bsd,de->bse">(x, w) -> MatMul(x, w)
     """
-    equation = _equation(m, 2)
+    equation = equation_of(m, 2)
     product = as_product(equation)
     if product is None:
         return Skip("no product of matrices computes the equation")
-    if not _same_dim(m, equation, product.inner):
+    if not same_dim(m, equation, product.inner):
         return Skip("the summed axes are not proven to have one size")
     return _matmul(m, build, product)
 
@@ -67,18 +49,35 @@ def _matmul(m: Match, build: Builder, product: Product) -> ir.Value:
     return build.op("MatMul", first, second)
 
 
+def _aligned(m: Match, build: Builder, value: ir.Value, term: str, result: str) -> ir.Value:
+    """Inserts axes where a factor lacks letters of the result; those before its first need none."""
+    rest = result[result.index(term[0]) :] if term else ""
+    missing = [i for i, letter in enumerate(rest) if letter not in term]
+    return build_unsqueeze(m, build, value, missing) if missing else value
+
+
 @rule(op.Einsum("a", "b"))
 def einsum_to_mul(m: Match, build: Builder) -> ir.Value | Skip:
-    """Replace an ``Einsum`` that multiplies element by element by ``Mul``.
+    """Replace an ``Einsum`` that sums nothing by ``Mul``.
 
-    Declines unless both factors and the result have the same letters in the same order.
+    A factor that lacks axes gets them. Declines where a letter is summed, and where the letters of a factor stand
+    in another order than in the result.
 
-    Example: Einsum<equation="ij,ij->ij">(a, b) -> Mul(a, b)
+    Example: Einsum<equation="bhwc,bc->bhwc">(a, b) -> Mul(a, Unsqueeze(b, [1, 2]))
     """
-    equation = _equation(m, 2)
-    if equation.factors != (equation.result, equation.result):
+    equation = equation_of(m, 2)
+    if equation.factors == (equation.result, equation.result):
+        return build.op("Mul", m.value("a"), m.value("b"))
+    equation = spread_of(m, equation)
+    result = equation.result
+    kept = ["".join(x for x in result if x in term) for term in equation.factors]
+    if kept != list(equation.factors) or set(result) != {*kept[0], *kept[1]}:
         return Skip("it does not multiply element by element")
-    return build.op("Mul", m.value("a"), m.value("b"))
+    values = (m.value("a"), m.value("b"))
+    aligned = [
+        _aligned(m, build, v, t, result) for v, t in zip(values, equation.factors, strict=True)
+    ]
+    return build.op("Mul", *aligned)
 
 
 @rule(op.Einsum("a"), exact=True)
@@ -89,9 +88,9 @@ def einsum_to_transpose(m: Match, build: Builder) -> ir.Value | Skip:
 
     Example: Einsum<equation="bij->bji">(x) -> Transpose<perm=[0,2,1]>(x)
     """
-    equation = _equation(m, 1)
+    equation = spread_of(m, equation_of(m, 1))
     term = equation.factors[0]
-    if sorted(term) != sorted(equation.result) or ELLIPSIS in term:
+    if sorted(term) != sorted(equation.result):
         return Skip("it does not permute axes")
     perm = [term.index(letter) for letter in equation.result]
     return build_transpose(build, m.value("a"), perm)
