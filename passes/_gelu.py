@@ -15,6 +15,7 @@ NUMBERS = {
     "half": 0.5,
     "two": 2.0,
     "one": 1.0,
+    "unit": 1.0,  # The one inside of the hyperbolic tangent; exporters may write it apart.
     "root": math.sqrt(2.0),
     "inverse_root": math.sqrt(0.5),
     "cubic": 0.044715,
@@ -57,8 +58,8 @@ _GROWTH = one_of(
 )
 _INNER = one_of(
     op.Mul(op.Add("x", _CUBIC), _number("slope")),
-    op.Mul(op.Mul("x", _number("slope")), op.Add(_GROWTH, _number("one"))),
-    op.Mul("x", op.Mul(op.Add(_GROWTH, _number("one")), _number("slope"))),
+    op.Mul(op.Mul("x", _number("slope")), op.Add(_GROWTH, _number("unit"))),
+    op.Mul("x", op.Mul(op.Add(_GROWTH, _number("unit")), _number("slope"))),
 )
 _TANH = op.Add(op.Tanh(_INNER), _number("one"))
 
