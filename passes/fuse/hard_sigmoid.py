@@ -49,6 +49,8 @@ def _number(m: Match, name: str) -> float:
 @rule(
     op.Clip(op.Add(op.Mul("x", Const("slope")), Const("offset")), ..., bind="clip"),
     op.Clip(op.Add(op.Div("x", Const("divisor")), Const("offset")), ..., bind="clip"),
+    op.Clip(op.Mul(op.Add("x", Const("summand")), Const("slope")), ..., bind="clip"),
+    op.Clip(op.Div(op.Add("x", Const("summand")), Const("divisor")), ..., bind="clip"),
 )
 def fuse_hard_sigmoid(m: Match, build: Builder) -> ir.Value | Skip:
     """Fuse a line clipped to [0, 1] into ``HardSigmoid``.
@@ -59,11 +61,12 @@ def fuse_hard_sigmoid(m: Match, build: Builder) -> ir.Value | Skip:
     """
     if _bounds(m, m.node("clip")) != (0.0, 1.0):
         return Skip("the bounds are not 0 and 1")
-    _require(m, "x", "slope", "divisor", "offset")
+    _require(m, "x", "slope", "divisor", "offset", "summand")
     slope = _number(m, "slope") if m.has("slope") else 1.0 / (_number(m, "divisor") or float("nan"))
     if slope != slope:
         return Skip("the line is divided by zero")
-    return build.op("HardSigmoid", m.value("x"), alpha=slope, beta=_number(m, "offset"))
+    offset = _number(m, "offset") if m.has("offset") else slope * _number(m, "summand")
+    return build.op("HardSigmoid", m.value("x"), alpha=slope, beta=offset)
 
 
 @rule(
