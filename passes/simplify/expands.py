@@ -14,8 +14,8 @@ def _widened(name: str) -> Op:
     return op.Expand(name, ..., bind=f"expand_{name}", shared=True)
 
 
-def _joint_shape(shapes: list[tuple[Dim, ...]]) -> list[Dim] | None:
-    """The shape that values of these shapes broadcast to, None where it is not known."""
+def joint_shape(shapes: list[tuple[Dim, ...]]) -> list[Dim] | None:
+    """Returns the shape that values of these shapes broadcast to, None where it is not known."""
     rank = max(len(shape) for shape in shapes)
     result: list[Dim] = [1] * rank
     for shape in shapes:
@@ -41,7 +41,7 @@ def skip_expand_before_binary(m: Match, build: Builder) -> ir.Value | Skip:
     Example: Add(Expand(float[1,3] x, [4,3]), float[4,3] y) -> Add(x, y)
     """
     inputs = [m.value("a"), m.value("b")]
-    if _joint_shape([m.shape(v) for v in inputs]) != list(m.shape(m.root.outputs[0])):
+    if joint_shape([m.shape(v) for v in inputs]) != list(m.shape(m.root.outputs[0])):
         return Skip("the broadcast widens the result, or may")
     return build.like(m.root, *inputs)
 
@@ -60,6 +60,6 @@ def skip_expand_before_where(m: Match, build: Builder) -> ir.Value | Skip:
     Example: Where(Expand(bool[1,3] c, [4,3]), float[4,3] x, float[4,3] y) -> Where(c, x, y)
     """
     inputs = [m.value("a"), m.value("b"), m.value("c")]
-    if _joint_shape([m.shape(v) for v in inputs]) != list(m.shape(m.root.outputs[0])):
+    if joint_shape([m.shape(v) for v in inputs]) != list(m.shape(m.root.outputs[0])):
         return Skip("the broadcast widens the result, or may")
     return build.like(m.root, *inputs)
