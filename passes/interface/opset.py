@@ -1,7 +1,8 @@
 """Convert the model to another opset version, through onnx's own version converter.
 
 The converter sees the graph with its weights taken out, so that the size of the model does not
-matter. It knows nothing of metadata, which is put back by node name.
+matter; ``Constant`` nodes become initializers for that. It knows nothing of functions, which are inlined before,
+nor of metadata, which is put back by node name.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ from typing import ClassVar
 
 import onnx
 import onnx_ir as ir
-from onnx import version_converter
+from onnx import inliner, version_converter
 
 from onnxopt.errors import UsageError
 from onnxopt.io import from_proto, to_proto
 from onnxopt.pipeline.base import Context, Pass
+from onnxopt.rewrite.scopes import Scopes
+
+from ..clean.lift_constants import LiftConstants
 
 _SMALL = 1024
+_GROUP_NORM_BY_CHANNEL = 21
 
 
 @dataclass(frozen=True)
@@ -47,18 +52,48 @@ class ConvertOpset(Pass):
             )
         if model.opset_imports.get("") == self.version:
             return 0
-        if model.functions:
-            raise UsageError("onnx cannot convert a model that defines functions")
-        if any(v.const_value is None for v in model.graph.initializers.values()):
-            raise UsageError("onnx cannot convert a model that has sparse initializers")
+        _require_convertible(model, self.version)
+        LiftConstants().run(context)
         weights = _take_out(model)
-        try:
-            converted = version_converter.convert_version(to_proto(model), self.version)
-        except Exception as error:
-            reason = str(error).strip().splitlines()[-1].rpartition("failed: ")[2]
-            raise UsageError(f"cannot convert to opset {self.version}: {reason}") from error
-        context.adopt(_put_back(converted, model, weights))
+        proto = to_proto(model)
+        if model.functions:
+            context.stats.note("functions were inlined, because onnx cannot convert them")
+        context.adopt(_put_back(_converted(proto, self.version), model, weights))
         return 1
+
+
+def _require_convertible(model: ir.Model, version: int) -> None:
+    """Refuses what onnx would convert wrongly, or not at all.
+
+    Raises:
+        UsageError: The model has sparse initializers, or normalises groups on both sides of opset 21, where scale
+            and bias went from one number a group to one a channel.
+    """
+    if any(v.const_value is None for v in model.graph.initializers.values()):
+        raise UsageError("onnx cannot convert a model that has sparse initializers")
+    before = model.opset_imports.get("", version)
+    if (before < _GROUP_NORM_BY_CHANNEL) == (version < _GROUP_NORM_BY_CHANNEL):
+        return
+    for graph in Scopes(model).graphs():
+        if any(node.op_type == "GroupNormalization" and node.domain == "" for node in graph):
+            raise UsageError(
+                f"cannot convert to opset {version}: GroupNormalization is another operator from opset 21 on"
+            )
+
+
+def _converted(proto: onnx.ModelProto, version: int) -> onnx.ModelProto:
+    """Inlines functions and converts.
+
+    Raises:
+        UsageError: onnx cannot do it.
+    """
+    try:
+        if proto.functions:
+            proto = inliner.inline_local_functions(proto, convert_version=True)
+        return version_converter.convert_version(proto, version)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[-1].rpartition("failed: ")[2]
+        raise UsageError(f"cannot convert to opset {version}: {reason}") from error
 
 
 def _take_out(model: ir.Model) -> dict[str, ir.Value]:

@@ -6,6 +6,7 @@ import importlib.util
 
 import onnx
 import onnx.parser
+import onnx.version_converter
 import onnx_ir as ir
 import pytest
 
@@ -82,6 +83,52 @@ def test_convert_opset_keeps_weights_and_metadata(version: int) -> None:
     assert kept is not None
     np.testing.assert_array_equal(kept.numpy(), weights)
     assert [n.metadata_props["k"] for n in model.graph] == ["MatMul", "Add"]
+
+
+def test_convert_opset_inlines_functions() -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17, "mine" : 1]>
+    g (float[2,3,4] x) => (float[2,1,4] y) { y = mine.mean(x) }
+    <domain: "mine", opset_import: ["" : 17]> mean (a) => (b) { b = ReduceMean<axes=[1]>(a) }"""
+    outcome = run("convert-opset{version=23}", text)
+    assert [n.op_type for n in outcome.model.graph if n.op_type != "Constant"] == ["ReduceMean"]
+    assert not outcome.model.functions
+    assert outcome.stats.notes == ["functions were inlined, because onnx cannot convert them"]
+
+
+def test_convert_opset_keeps_large_constants_out_of_the_converter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[int] = []
+    real = onnx.version_converter.convert_version
+
+    def spy(proto: onnx.ModelProto, version: int) -> onnx.ModelProto:
+        given.append(proto.ByteSize())
+        return real(proto, version)
+
+    monkeypatch.setattr(onnx.version_converter, "convert_version", spy)
+    numbers = ", ".join(str(float(i)) for i in range(4000))
+    text = f"""<ir_version: 8, opset_import: ["" : 13]>
+    g (float[4000] x) => (float[4000] y) {{
+        w = Constant<value = float[4000] {{{numbers}}}>()
+        y = Add(x, w)
+    }}"""
+    model = run("convert-opset{version=21}", text).model
+    assert given[0] < 4000
+    kept = model.graph.initializers["w"].const_value
+    assert kept is not None
+    assert kept.numpy()[-1] == 3999.0
+
+
+@pytest.mark.parametrize(("before", "after"), [(18, 21), (21, 18)])
+def test_convert_opset_refuses_group_normalization_whose_scale_changed(
+    before: int, after: int
+) -> None:
+    size = 2 if before < 21 else 4
+    text = f"""<ir_version: 9, opset_import: ["" : {before}]>
+    g (float[1,4,3,3] x, float[{size}] s) => (float[1,4,3,3] y)
+    {{ y = GroupNormalization<num_groups=2>(x, s, s) }}"""
+    with pytest.raises(UsageError, match="GroupNormalization is another operator"):
+        run(f"convert-opset{{version={after}}}", text)
 
 
 def test_convert_opset_says_what_cannot_be_converted() -> None:
