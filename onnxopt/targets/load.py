@@ -24,7 +24,17 @@ _TYPES = {
     "int64": ir.DataType.INT64,
 }
 _KEYS = frozenset(
-    {"summary", "providers", "pipeline", "domains", "kernels", "epilogues", "keep", "reasons"}
+    {
+        "choices",
+        "domains",
+        "epilogues",
+        "keep",
+        "kernels",
+        "pipeline",
+        "providers",
+        "reasons",
+        "summary",
+    }
 )
 
 
@@ -90,6 +100,10 @@ def _parse(name: str, source: str, text: str) -> Target:
         kernels=kernels,
         epilogues=reader.sets("epilogues", "a list of operators"),
         pipeline=reader.text("pipeline"),
+        choices={
+            name: reader.alternatives(f"choices.{name}", value)
+            for name, value in reader.table("choices", list, "a list of names").items()
+        },
         keep=reader.sets("keep", "a list of operators"),
         reasons=reader.table("reasons", str, "a text"),
         source=source,
@@ -128,6 +142,14 @@ class _Reader:
         return {
             name: frozenset(self.words(f"{key}.{name}", items)) for name, items in table.items()
         }
+
+    def alternatives(self, key: str, value: list[Any]) -> tuple[tuple[str, ...], ...]:
+        """Takes one alternative, a list of names, or several, a list of such lists."""
+        several = value if value and isinstance(value[0], list) else [value]
+        found = tuple(tuple(self.words(key, names)) for names in several)
+        if not all(found):
+            raise UsageError(f"{self._source}: {key} has an alternative without names")
+        return found
 
     def types(self, key: str, value: Any) -> frozenset[ir.DataType]:
         names = self.words(key, value)

@@ -27,6 +27,8 @@ class Target:
         epilogues: What fused operators can apply to their result, by operator: activations by the name of the standard
             operator, with ``Add+`` before it where another tensor can be added first.
         pipeline: What runs after the level's own passes, from level 2 on.
+        choices: What only measuring can settle, by name: alternatives, each the passes, groups and rules that make
+            it, the one preferred by default first; besides them there is always the choice of none.
         keep: Operators that stay in single precision when a model is converted, by the name of the type it is
             converted to.
         reasons: Why, by operator.
@@ -40,6 +42,7 @@ class Target:
     kernels: Kernels = field(default_factory=dict)
     epilogues: Mapping[str, frozenset[str]] = field(default_factory=dict)
     pipeline: str = ""
+    choices: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     keep: Mapping[str, frozenset[str]] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
