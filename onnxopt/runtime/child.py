@@ -16,8 +16,14 @@ from typing import Any
 
 from onnxopt.runtime.job import PROGRESS, RESULT, STDERR
 
-WORKER: Sequence[str] = (sys.executable, "-P", "-m", "onnxopt.runtime.worker")
-"""Command of the child; the job folder is appended."""
+
+def python(module: str) -> Sequence[str]:
+    """The command of a child that runs a module; the job folder is appended."""
+    return (sys.executable, "-P", "-m", module)
+
+
+WORKER = python("onnxopt.runtime.worker")
+"""The command of the child that validates."""
 
 _POLL_S = 0.02
 _LAST_LINE = 200
@@ -31,6 +37,7 @@ class Ended:
         result: the content of its result file; None when it left none.
         stage: the last step it began ('' when it began none), such as ``candidate-run``.
         sample: the number of the sample in that step.
+        timed_out: whether it was ended because a phase overran the limit.
         trouble: '' when it ended by itself and well, else what happened, in words.
     """
 
@@ -38,24 +45,29 @@ class Ended:
     stage: str
     sample: int
     trouble: str
+    timed_out: bool = False
 
 
 def run_child(
-    folder: Path, timeout_s: float, on_progress: Callable[[str, int], None] | None = None
+    folder: Path,
+    timeout_s: float,
+    on_progress: Callable[[str, int], None] | None = None,
+    worker: Sequence[str] | None = None,
 ) -> Ended:
-    """Run the worker on a job folder and wait for it.
+    """Run a worker on a job folder and wait for it.
 
     Args:
         folder: the job folder.
         timeout_s: time limit of each phase (reference, candidate, noise), in seconds.
         on_progress: called with stage and sample number at each step.
+        worker: the worker's command; validation's by default.
 
     Returns:
         How it ended. The child is gone when this returns or raises, also on Ctrl-C.
     """
     with (folder / STDERR).open("wb") as stderr:
         process = subprocess.Popen(
-            [*WORKER, str(folder)],
+            [*(worker or WORKER), str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
@@ -72,7 +84,7 @@ def run_child(
     trouble = _trouble(process.returncode, timed_out, timeout_s, folder)
     if not trouble and result is None:
         trouble = "the runtime's process left no result"
-    return Ended(result, watch.stage, watch.sample, trouble)
+    return Ended(result, watch.stage, watch.sample, trouble, timed_out)
 
 
 def _wait(process: subprocess.Popen[bytes], watch: _Watch, timeout_s: float) -> bool:

@@ -1,8 +1,8 @@
 """Loading onnxruntime and making sessions: the only place that sets session options.
 
-Every session is quiet (nothing is written to the terminal), does not spin while idle (several
-sessions on one machine would disturb each other), and never falls back to another provider
-behind the caller's back.
+Every session is quiet (nothing is written to the terminal) and never falls back to another provider
+behind the caller's back. Unless it is timed, it does not spin while idle: several sessions on one
+machine would disturb each other.
 """
 
 from __future__ import annotations
@@ -48,14 +48,19 @@ Level = Literal["disabled", "basic", "extended", "default"]
 
 
 def make_options(
-    *, level: Level, threads: int | None = None, custom_op_libraries: Sequence[str] = ()
+    *,
+    level: Level,
+    threads: int | None = None,
+    custom_op_libraries: Sequence[str] = (),
+    timed: bool = False,
 ) -> Any:
-    """Session options for a quiet session that does not spin.
+    """Session options for a quiet session.
 
     Args:
         level: graph optimisation level.
         threads: intra-op threads; None leaves onnxruntime's default (all cores).
         custom_op_libraries: shared libraries that register custom operators.
+        timed: the session is timed: its threads spin while idle, as a user's would.
 
     Returns:
         An ``onnxruntime.SessionOptions``.
@@ -63,8 +68,9 @@ def make_options(
     ort = load_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL_ONLY
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if not timed:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     if level != "default":
         name = "ORT_DISABLE_ALL" if level == "disabled" else f"ORT_ENABLE_{level.upper()}"
         options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, name)
@@ -83,6 +89,7 @@ def make_session(
     providers: Sequence[str] = ("CPUExecutionProvider",),
     threads: int | None = None,
     custom_op_libraries: Sequence[str] = (),
+    timed: bool = False,
 ) -> Any:
     """Create an ``onnxruntime.InferenceSession`` on exactly the providers asked for.
 
@@ -92,16 +99,19 @@ def make_session(
         providers: full provider names, in order of preference.
         threads: intra-op threads; None for all cores.
         custom_op_libraries: shared libraries that register custom operators.
+        timed: the session is timed: it works as fast as one that a user makes without options.
 
     Returns:
         The session. Whatever onnxruntime raises is passed on; see `one_line`.
     """
     ort = load_onnxruntime()
-    options = make_options(level=level, threads=threads, custom_op_libraries=custom_op_libraries)
+    options = make_options(
+        level=level, threads=threads, custom_op_libraries=custom_op_libraries, timed=timed
+    )
     session = ort.InferenceSession(
         os.fspath(model) if isinstance(model, Path) else model,
         options,
-        providers=[_with_options(name) for name in providers],
+        providers=[name if timed else _with_options(name) for name in providers],
         enable_fallback=0,
     )
     if providers[0] not in session.get_providers():

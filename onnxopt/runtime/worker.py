@@ -6,11 +6,7 @@ Each step is noted in the job folder first, so that the parent can tell where it
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import sys
-import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict
@@ -18,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from onnxopt.errors import OnnxoptError
-from onnxopt.runtime import cache
+from onnxopt.runtime import cache, inside
 from onnxopt.runtime.backends import Backend
 from onnxopt.runtime.disturb import measure_noise
-from onnxopt.runtime.job import PROGRESS, RESULT, Job
+from onnxopt.runtime.job import PROGRESS, Job
 from onnxopt.runtime.phases import (
     PhaseError,
     Progress,
@@ -47,7 +43,7 @@ def execute(job: Job, folder: Path) -> ProviderResult:
     """
     backend = Backend(job.backend, job.provider, job.custom_op_libraries, job.threads)
     source = make_source(job, folder)
-    progress = _Progress(folder / PROGRESS)
+    progress = inside.Steps(folder / PROGRESS)
     reference = Reference()
     try:
         reference = _reference(job, folder, backend, source, progress)
@@ -60,7 +56,7 @@ def execute(job: Job, folder: Path) -> ProviderResult:
     result = conclude(job, reference)
     result.versions = backend.versions()
     if result.status == "failed":
-        _write(folder, result)  # should measuring the noise crash, this stands
+        inside.write_result(folder, asdict(result))  # should measuring the noise crash, this stands
         try:
             measure_noise(job, backend, source, reference, progress)
         except Exception as error:  # the original fails under default options
@@ -95,34 +91,10 @@ def _ended(
     return result
 
 
-class _Progress:
-    """Appends each step to a file, at once: what is written survives a crash of this process."""
-
-    def __init__(self, path: Path) -> None:
-        self._stream = path.open("a", encoding="utf-8")
-
-    def __call__(self, stage: str, sample: int) -> None:
-        self._stream.write(json.dumps({"stage": stage, "sample": sample}) + "\n")
-        self._stream.flush()
-
-
-def _write(folder: Path, result: ProviderResult) -> None:
-    temporary = folder / f"{RESULT}.part"
-    temporary.write_text(json.dumps(asdict(result)), encoding="utf-8")
-    temporary.replace(folder / RESULT)
-
-
-def _die_with_parent(folder: Path) -> None:
-    """The parent holds the other end of stdin: when that closes early, the parent is gone."""
-    sys.stdin.buffer.read()
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(1)
-
-
 def main() -> int:
     """Run the job whose folder is the only argument; returns the exit status."""
     folder = Path(sys.argv[1])
-    threading.Thread(target=_die_with_parent, args=(folder,), daemon=True).start()
+    inside.die_with_parent(folder)
     begun = time.monotonic()
     job = Job.read(folder)
     try:
@@ -131,9 +103,8 @@ def main() -> int:
         reason = one_line(error) if str(error) else "out of memory"
         result = ProviderResult(job.provider, "not-validated", reason, job.backend)
     result.seconds = time.monotonic() - begun
-    _write(folder, result)
-    sys.stderr.flush()
-    os._exit(0)  # the verdict is written: what libraries do at exit cannot change it
+    inside.write_result(folder, asdict(result))
+    return inside.leave()
 
 
 if __name__ == "__main__":

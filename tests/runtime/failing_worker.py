@@ -6,13 +6,13 @@ import os
 import sys
 import time
 
-from onnxopt.runtime import worker
+from onnxopt.runtime import inside, worker
 
 _how, _stage, _folder = sys.argv[1:]
-_report = worker._Progress.__call__
+_report = inside.Steps.__call__
 
 
-def _report_then_fail(self: worker._Progress, stage: str, sample: int) -> None:
+def _report_then_fail(self: inside.Steps, stage: str, sample: int) -> None:
     _report(self, stage, sample)
     if stage != _stage:
         return
@@ -25,6 +25,6 @@ def _report_then_fail(self: worker._Progress, stage: str, sample: int) -> None:
     time.sleep(600)
 
 
-worker._Progress.__call__ = _report_then_fail  # type: ignore[method-assign]
+inside.Steps.__call__ = _report_then_fail  # type: ignore[method-assign]
 sys.argv = [sys.argv[0], _folder]
 worker.main()
