@@ -53,6 +53,8 @@ def optimize(
     bisect_limit: int | None = None,
     print_after: Sequence[str] = (),
     verify_each: bool = False,
+    timings: Path_ | None = None,
+    measure_budget: float = 60.0,
     emit: Callable[[str], None] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Result:
@@ -83,6 +85,9 @@ def optimize(
         bisect_limit: How many rewrites to make at most.
         print_after: Passes after which to print the model; ``"all"`` stands for every pass.
         verify_each: Whether to check the model's structure after every pass.
+        timings: A file of what level 3 measured: used if it exists, so that a build can be repeated; else
+            measured and written there.
+        measure_budget: Seconds that level 3 may take to measure.
         emit: Gets what ``print_after`` prints, as text.
         progress: Gets the name of each stage as it begins.
 
@@ -117,6 +122,8 @@ def optimize(
         bisect_limit=bisect_limit,
         print_after=print_after,
         verify_each=verify_each,
+        timings=timings,
+        measure_budget=measure_budget,
         emit=emit,
         progress=progress,
     )

@@ -9,6 +9,7 @@ import click
 
 from .activity import Activity
 from .options import by_name, debug_option, json_option, rewriting_options, validation_options
+from .parsing import Amount
 
 if TYPE_CHECKING:
     from ..compiler.result import Result
@@ -31,6 +32,19 @@ if TYPE_CHECKING:
     default="auto",
     show_default=True,
     help="Whether weights go into a file of their own.",
+)
+@click.option(
+    "--timings",
+    metavar="FILE.json",
+    help="What -O3 measured: used if the file exists, else measured and written there.",
+)
+@click.option(
+    "--measure-budget",
+    type=Amount(positive=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long -O3 may measure.",
 )
 @json_option
 @click.option("--report", metavar="FILE.json", help="Write the report to a file as well.")

@@ -88,7 +88,7 @@ rewriting_options: Decorator[Any] = _all(
             default=2,
             show_default=True,
             help="Level: 0 reads and writes only; 1 exact rewrites; 2 also those that only change "
-            "rounding; 3 what the target measures as faster (for generic the same as 2).",
+            "rounding; 3 what is measured as faster on the target (for generic the same as 2).",
         ),
         click.option(
             "--target",

@@ -18,11 +18,13 @@ from ..pipeline.base import Evaluate
 from ..pipeline.instruments import Instrument, PrintAfter, VerifyEach
 from ..pipeline.manager import Manager, Outcome, Settings
 from .aim import aim, aimed
+from .measuring import decide
 from .options import Options
 from .plan import Plan, check_print_after, plan
 from .repair import Repair
 from .result import Census, Result, census
 from .staging import Origin, Stage, check_output
+from .track import Task
 from .verify import Verifier, check_samples_exist
 
 if TYPE_CHECKING:
@@ -61,7 +63,11 @@ class _Job:
         self._clock = _Clock()
 
     def run(self, output: Path | None, before: Census) -> Result:
-        """Rewrites, writes a candidate, validates it, and publishes it."""
+        """Measures if need be, rewrites, writes a candidate, validates it, and publishes it."""
+        decision = decide(Task(self._origin, self._steps, self._options, output))
+        if decision is not None:
+            self._steps, self._options = decision.applied(self._steps, self._options)
+            self._clock.lap("measure")
         self._options.stage("optimising")
         outcome = _run_soundly(self._origin, self._steps.text, self._options)
         self._clock.lap("optimise")
@@ -73,6 +79,7 @@ class _Job:
             after=before,
             pipeline=self._steps.text,
             origin=self._origin,
+            measured=decision,
         )
         _adopt(result, outcome)
         if output is not None or self._options.validate:

@@ -15,6 +15,7 @@ from ..errors import UsageError
 Feed = dict[str, Any]
 ExternalData = Literal["auto", "always", "never"]
 Dim = int | str
+_DURATIONS = ("timeout", "measure_budget")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Options:
         bisect_limit: How many rewrites to make at most.
         print_after: Passes after which to print the model.
         verify_each: Whether to check the structure after each pass.
+        timings: A file of what was measured at level 3: used if it exists, else written.
+        measure_budget: Seconds that measuring may take, at level 3.
         emit: Gets what ``print_after`` prints.
         progress: Gets the name of each stage as it begins.
     """
@@ -68,6 +71,8 @@ class Options:
     bisect_limit: int | None = None
     print_after: Sequence[str] = ()
     verify_each: bool = False
+    timings: str | os.PathLike[str] | None = None
+    measure_budget: float = 60.0
     emit: Callable[[str], None] | None = None
     progress: Callable[[str], None] | None = None
 
@@ -81,7 +86,14 @@ class Options:
             custom_op_libraries=self.custom_op_libraries,
             print_after=self.print_after,
         )
-        check_amounts(rtol=self.rtol, atol=self.atol, timeout=self.timeout)
+        check_amounts(
+            rtol=self.rtol,
+            atol=self.atol,
+            timeout=self.timeout,
+            measure_budget=self.measure_budget,
+        )
+        if self.timings is not None and (self.level != 3 or self.passes is not None):
+            raise UsageError("timings are for level 3 with its own pipeline: ask for -O3")
         if self.require_validation and not self.validate:
             raise UsageError("validation cannot be both required and left out")
         for name, size in self.dims.items():
@@ -116,6 +128,7 @@ def check_amounts(**given: float | None) -> None:
     for name, value in given.items():
         if value is None:
             continue
-        if not math.isfinite(value) or value < 0 or (name == "timeout" and value == 0):
-            least = "above 0" if name == "timeout" else "0 or above"
+        duration = name in _DURATIONS
+        if not math.isfinite(value) or value < 0 or (duration and value == 0):
+            least = "above 0" if duration else "0 or above"
             raise UsageError(f"{name} is {value}; it must be {least} and finite")

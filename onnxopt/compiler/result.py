@@ -17,6 +17,8 @@ from .staging import Origin
 
 if TYPE_CHECKING:
     from ..runtime.validation import Validation
+    from .choices import Choice
+    from .decision import Decision
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Result:
         pipeline: The pipeline that ran.
         output: Where the result was written, if anywhere.
         seconds: Wall time by stage.
+        measured: What was decided by measuring, at level 3; None where nothing was to be measured.
         origin: The model it was made from; a model given in memory lies in a file until this goes.
     """
 
@@ -77,6 +80,12 @@ class Result:
     output: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     origin: Origin | None = None
+    measured: Decision | None = None
+
+    @property
+    def choices(self) -> list[Choice]:
+        """What was decided on each choice of the target."""
+        return [] if self.measured is None else self.measured.choices
 
     def save(self, path: str | os.PathLike[str], *, external_data: ExternalData = "auto") -> None:
         """Writes the optimised model.
@@ -100,6 +109,7 @@ class Result:
             "rewrites": self.sites,
             "left_out": self.left_out,
             "failures": [vars(f) for f in self.failures],
+            "measured": None if self.measured is None else self.measured.to_json(),
             "validation": None if self.validation is None else self.validation.to_json(),
             "seconds": self.seconds,
         }

@@ -141,7 +141,7 @@ _LEVELS = {
     "O0": "Nothing: the model is read and written.",
     "O1": "Exact rewrites only: each keeps every bit of what the operators compute.",
     "O2": "Also rewrites that only change rounding. The default.",
-    "O3": "What the target measures as faster; for generic, the same as O2.",
+    "O3": "As O2, less what is measured as slower on the target.",
 }
 
 

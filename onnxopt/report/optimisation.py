@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from ..errors import ModelError
-from . import validation
+from . import measured, validation
 from .console import table
 from .text import change, count, one_line, printable, seconds, size
 
@@ -30,6 +30,8 @@ def render(out: Console, model: str, result: Result) -> None:
     _heading(out, model, result)
     out.print(_before_after(result.before, result.after))
     _rewrites(out, result)
+    if result.measured is not None:
+        measured.render(out, result.measured)
     _trouble(out, result)
     out.print()
     if result.validation is None:
