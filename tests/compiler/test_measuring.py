@@ -8,9 +8,13 @@ from typing import Any, ClassVar
 
 import onnx
 import onnx.parser
+import onnx_ir as ir
 import pytest
 
 import onnxopt
+from onnxopt.pipeline.base import Context, Pass
+from onnxopt.pipeline.registry import registry
+from onnxopt.rewrite import Builder, Match, op, rule
 from onnxopt.runtime import stopwatch
 from onnxopt.runtime.timing_job import Lap
 
@@ -116,6 +120,52 @@ def test_what_is_slower_is_left_out(
     assert sorted(p.name for p in model.parent.iterdir()) == ["here.toml", "model.onnx", "out.onnx"]
     report = json.loads(json.dumps(result.to_json()))
     assert report["measured"]["choices"][0]["decision"] == "off"
+
+
+@rule(op.Mul("x", "y"), exact=True)
+def test_wrong(m: Match, build: Builder) -> ir.Value:
+    """Replace a function by another."""
+    return build.op("Add", m.value("x"), m.value("y"))
+
+
+@pytest.mark.usefixtures("paper")
+def test_repair_works_on_what_was_decided(
+    model: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Paper, "split", 5.0)
+    monkeypatch.setitem(registry().rules, test_wrong.name, test_wrong)
+    wrong = changed(target, f'pipeline = "test-wrong"\n{TARGET}')
+    result = onnxopt.optimize(model, level=3, target=wrong)
+    assert [site.partition("@")[0] for site in result.left_out] == ["test-wrong"] * 2
+    assert result.choices[0].decision == "off"
+    assert ops(result).count("MatMul") == 3
+    assert result.validation is not None
+    assert result.validation.status == "passed"
+
+
+class Raises(Pass):
+    """Raises."""
+
+    name: ClassVar[str] = "raises"
+    summary: ClassVar[str] = "Raise."
+
+    def run(self, context: Context) -> int:  # noqa: ARG002
+        """Raises."""
+        raise KeyError("lost")
+
+
+@pytest.mark.usefixtures("paper")
+def test_a_reproducer_switches_off_what_was_switched_off(
+    model: Path, target: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Paper, "split", 5.0)
+    monkeypatch.setitem(registry().passes, Raises.name, Raises)
+    failing = changed(target, f'pipeline = "raises"\n{TARGET}')
+    [failure] = optimise(model, failing).failures
+    assert failure.reproducer is not None
+    command = (Path(failure.reproducer) / "command.txt").read_text()
+    assert "--disable merge-projections" in command
 
 
 def test_rounds_alternate(model: Path, target: str, paper: type[Paper]) -> None:
