@@ -9,6 +9,7 @@ from ..errors import UsageError
 from ..pipeline.parse import Repeat, Step
 from ..pipeline.registry import registry
 from ..targets.load import load_target
+from ..targets.target import Target
 from .options import Options
 
 
@@ -47,12 +48,15 @@ def plan(options: Options) -> Plan:
         for name, shape in options.input_shapes.items()
     )
     steps.extend(f'set-dim{{dim="{name}",size={size}}}' for name, size in options.dims.items())
-    if options.passes is not None:
-        body = options.passes
-    else:
-        level = f"O{options.level}"
-        body = f"{level}, {target.pipeline}" if target.pipeline and options.level >= 2 else level
+    body = options.passes if options.passes is not None else _level(options.level, target)
     return Plan(", ".join(steps), body)
+
+
+def _level(level: int, target: Target) -> str:
+    """The passes of a level, with those that the target adds."""
+    before = target.prepare if level >= 3 else ""
+    after = target.pipeline if level >= 2 else ""
+    return ", ".join(part for part in (before, f"O{level}", after) if part)
 
 
 def check_print_after(steps: Plan, options: Options) -> None:

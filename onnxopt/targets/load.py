@@ -31,6 +31,7 @@ _KEYS = frozenset(
         "keep",
         "kernels",
         "pipeline",
+        "prepare",
         "providers",
         "reasons",
         "summary",
@@ -89,7 +90,7 @@ def _parse(name: str, source: str, text: str) -> Target:
         for domain, table in reader.table("kernels", dict, "a table").items()
         for op_type, types in table.items()
     }
-    foreign = sorted({domain for domain, _ in kernels} - set(domains))
+    foreign = sorted({domain for domain, _ in kernels} - {"", *domains})
     if foreign:
         raise UsageError(f"{source}: domains: lacks {foreign[0]!r}, which has kernels")
     return Target(
@@ -99,6 +100,7 @@ def _parse(name: str, source: str, text: str) -> Target:
         domains=domains,
         kernels=kernels,
         epilogues=reader.sets("epilogues", "a list of operators"),
+        prepare=reader.text("prepare"),
         pipeline=reader.text("pipeline"),
         choices={
             name: reader.alternatives(f"choices.{name}", value)

@@ -23,9 +23,11 @@ class Target:
         summary: One line.
         providers: The onnxruntime execution providers it stands for; empty where it stands for none.
         domains: Operator domains that may come out besides those of the model, with the version to import.
-        kernels: Operators of those domains that the runtime has, with the element types they work on.
+        kernels: Operators that the runtime has, of those domains and of the standard one, with the element types they
+            work on.
         epilogues: What fused operators can apply to their result, by operator: activations by the name of the standard
             operator, with ``Add+`` before it where another tensor can be added first.
+        prepare: What runs before the level's own passes, at level 3.
         pipeline: What runs after the level's own passes, from level 2 on.
         choices: What only measuring can settle, by name: alternatives, each the passes, groups and rules that make
             it, the one preferred by default first; besides them there is always the choice of none.
@@ -41,6 +43,7 @@ class Target:
     domains: Mapping[str, int] = field(default_factory=dict)
     kernels: Kernels = field(default_factory=dict)
     epilogues: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    prepare: str = ""
     pipeline: str = ""
     choices: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     keep: Mapping[str, frozenset[str]] = field(default_factory=dict)

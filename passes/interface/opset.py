@@ -44,22 +44,69 @@ class ConvertOpset(Pass):
         Raises:
             UsageError: The version does not exist, or onnx cannot convert the model to it.
         """
-        model = context.model
         newest = onnx.defs.onnx_opset_version()
         if not 7 <= self.version <= newest:
             raise UsageError(
                 f"cannot convert to opset {self.version}; choose one from 7 to {newest}"
             )
-        if model.opset_imports.get("") == self.version:
+        if context.model.opset_imports.get("") == self.version:
             return 0
-        _require_convertible(model, self.version)
-        LiftConstants().run(context)
-        weights = _take_out(model)
-        proto = to_proto(model)
-        if model.functions:
-            context.stats.note("functions were inlined, because onnx cannot convert them")
-        context.adopt(_put_back(_converted(proto, self.version), model, weights))
+        _convert(context, self.version)
         return 1
+
+
+@dataclass(frozen=True)
+class RaiseOpset(Pass):
+    """Raises the model's opset to a version whose operators the target has, where that is possible.
+
+    Attributes:
+        version: The version of the default domain.
+        needs: Standard operators that the target must have for it to pay, separated by blanks.
+    """
+
+    name: ClassVar[str] = "raise-opset"
+    summary: ClassVar[str] = "Raise the opset to one whose operators the target has, if possible."
+    exact: ClassVar[bool] = False
+    version: int = 0
+    needs: str = ""
+
+    def run(self, context: Context) -> int:
+        """Converts; leaves alone a model that is newer, or that onnx cannot convert, and says so."""
+        current = context.model.opset_imports.get("")
+        if current is None or current >= self.version:
+            return 0
+        if not all(("", op_type) in context.target.kernels for op_type in self.needs.split()):
+            return 0
+        if not context.gate.admits(self.name, "model"):
+            return 0
+        try:
+            _convert(context, self.version)
+        except UsageError as error:
+            context.stats.note(f"the opset stays {current}: {error}")
+            return 0
+        context.gate.record(self.name, "model")
+        context.stats.fired[self.name] += 1
+        return 1
+
+
+def _convert(context: Context, version: int) -> None:
+    """Converts the model, or leaves it as it was.
+
+    Raises:
+        UsageError: onnx cannot convert it.
+    """
+    model = context.model
+    _require_convertible(model, version)
+    LiftConstants().run(context)
+    weights = _take_out(model)
+    try:
+        converted = _converted(to_proto(model), version)
+    except UsageError:
+        _put_in_place(model, weights)
+        raise
+    if model.functions:
+        context.stats.note("functions were inlined, because onnx cannot convert them")
+    context.adopt(_put_back(converted, model, weights))
 
 
 def _require_convertible(model: ir.Model, version: int) -> None:
@@ -114,6 +161,14 @@ def _take_out(model: ir.Model) -> dict[str, ir.Value]:
             graph.inputs.append(value)
             value.meta["onnxopt.taken"] = True
     return large
+
+
+def _put_in_place(model: ir.Model, weights: dict[str, ir.Value]) -> None:
+    """Takes back what `_take_out` did."""
+    for value in weights.values():
+        if value.meta.pop("onnxopt.taken", False):
+            model.graph.inputs.remove(value)
+        model.graph.initializers.add(value)
 
 
 def _put_back(proto: onnx.ModelProto, old: ir.Model, weights: dict[str, ir.Value]) -> ir.Model:

@@ -12,6 +12,7 @@ import pytest
 
 from onnxopt.errors import UsageError
 from onnxopt.pipeline.manager import Manager, Outcome, Settings
+from onnxopt.targets.load import load_target
 
 TEXT = """<ir_version: 8, opset_import: ["" : 17], metadata_props: ["author" : "somebody"]>
 g (float[N,C,4] x, float[N] s) => (float[N,C,4] y, float[K] z)
@@ -150,3 +151,41 @@ def test_onnxsim_that_is_missing_is_skipped(monkeypatch: pytest.MonkeyPatch) -> 
     )
     outcome = run("onnxsim")
     assert outcome.stats.notes == ["the pass onnxsim was skipped: onnxsim is not installed"]
+
+
+def raised(target: str, text: str = TEXT, options: str = "version=23,needs=Attention") -> Outcome:
+    proto = onnx.parser.parse_model(text)
+    settings = Settings(target=load_target(target))
+    return Manager(settings).run(lambda: ir.from_proto(proto), f"raise-opset{{{options}}}")
+
+
+def test_raise_opset_where_the_target_has_what_is_needed() -> None:
+    outcome = raised("ort-cpu")
+    assert outcome.model.opset_imports[""] == 23
+    assert outcome.sites == ["raise-opset@model"]
+
+
+@pytest.mark.parametrize(
+    ("target", "options"),
+    [
+        ("generic", "version=23,needs=Attention"),
+        ("ort-cpu", 'version=23,needs="Attention Nonesuch"'),
+        ("ort-cpu", "version=17"),
+        ("ort-cpu", "version=13"),
+    ],
+)
+def test_raise_opset_leaves_alone_what_would_not_gain(target: str, options: str) -> None:
+    outcome = raised(target, options=options)
+    assert outcome.model.opset_imports[""] == 17
+    assert not outcome.sites
+
+
+def test_raise_opset_says_why_it_cannot() -> None:
+    text = """<ir_version: 9, opset_import: ["" : 18]>
+    g (float[N,4,8] x, float[300,4] w) => (float[N,4,8] y, float[300,4] z)
+    <float[2] scale, float[2] bias, float[300,4] r>
+    { y = GroupNormalization<num_groups=2>(x, scale, bias) z = Add(w, r) }"""
+    outcome = raised("ort-cpu", text)
+    assert outcome.model.opset_imports[""] == 18
+    assert any("the opset stays 18: cannot convert" in note for note in outcome.stats.notes)
+    assert not outcome.sites
