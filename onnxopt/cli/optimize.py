@@ -81,7 +81,7 @@ def command(
     from ..report import optimisation
 
     if report is not None:
-        optimisation.check_report(model, Path(output), Path(report))
+        optimisation.check_report(model, Path(output), Path(report), given["timings"])
     show = _Report(model, as_json, report, stats, time_passes)
     try:
         with Activity() as activity:

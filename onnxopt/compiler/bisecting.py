@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OnnxoptError
 from .aim import aimed
 from .compile import require_runtime, run_pipeline
+from .measuring import decide
 from .options import Options
 from .plan import plan
 from .repair import Repair
 from .staging import Origin, Stage
+from .track import Task
 from .verify import Verifier
 
 if TYPE_CHECKING:
@@ -45,6 +48,8 @@ class Culprit:
 def find_culprit(source: Source, options: Options) -> Culprit | None:
     """Optimises, validates, and halves the list of rewrites until one is to blame.
 
+    Nothing is measured, not at level 3 either; what timings switched off stays off.
+
     Returns:
         The first rewrite after which the result fails; None where the full result is right.
 
@@ -55,6 +60,10 @@ def find_culprit(source: Source, options: Options) -> Culprit | None:
     require_runtime(options.providers)
     origin = Origin(source)
     steps = plan(options)
+    if options.timings is not None and os.path.exists(options.timings):
+        decision = decide(Task(origin, steps, options, None))
+        if decision is not None:
+            steps, options = decision.applied(steps, options)
     with Stage(None) as stage:
         repair = Repair(origin, steps, options, stage, Verifier(origin, options))
         options.stage("optimising")

@@ -82,8 +82,6 @@ class Track:
 
     def race(self, incumbent: Entrant, challenger: Entrant, title: str) -> Race:
         """Times two models, in turn the one and the other first, until it is clear or time is up."""
-        from ..runtime.stopwatch import CannotTime
-
         race = Race()
         self._budget.begin()
         try:
@@ -95,19 +93,28 @@ class Track:
                 if len(race.rounds) < MIN_ROUNDS:
                     race.reason = "no time left (--measure-budget)"
                 break
-            number = len(race.rounds)
-            self._task.options.stage(f"measuring {title}, round {number + 1}")
+            self._task.options.stage(f"measuring {title}, round {len(race.rounds) + 1}")
             begun = self._budget.now()
-            order = -1 if number % 2 else 1
-            try:
-                first, second = self._watch.round(*files[::order])[::order]
-                race.rounds.append((first, second))
-            except CannotTime as error:
-                if error.model is not None:
-                    race.broken = error.model if order == 1 else 1 - error.model
-                race.reason = str(error)
+            self._round(race, files)
             self._budget.took(self._budget.now() - begun)
         return race
+
+    def _round(self, race: Race, files: tuple[Path, Path]) -> None:
+        from ..runtime.stopwatch import CannotTime
+
+        order = -1 if len(race.rounds) % 2 else 1
+        try:
+            first, second = self._watch.round(*files[::order])[::order]
+            race.rounds.append((first, second))
+        except CannotTime as error:
+            race.reason = str(error)
+            if error.model is not None:
+                race.broken = error.model if order == 1 else 1 - error.model
+        if race.broken == 0:  # nothing is known of the challenger yet: it may not run either
+            try:
+                self._watch.round(files[1], files[1])
+            except CannotTime:
+                race.broken = None
 
     def file(self, entrant: Entrant, other: Entrant | None = None) -> Path:
         """Where a model lies, written if need be, in the place of any but ``other``.

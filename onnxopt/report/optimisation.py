@@ -157,8 +157,8 @@ def render_times(out: Console, result: Result) -> None:
     out.print(grid)
 
 
-def check_report(model: str, output: Path, report: Path) -> None:
-    """Refuses a report file that cannot be written or would destroy the model or the output.
+def check_report(model: str, output: Path, report: Path, timings: str | None = None) -> None:
+    """Refuses a report file that cannot be written or would destroy another file of the run.
 
     Raises:
         ModelError: It is a folder, lies in a folder that does not exist, or is one of the others.
@@ -167,7 +167,10 @@ def check_report(model: str, output: Path, report: Path) -> None:
         raise ModelError(f"cannot write {report}: it is a directory; name a file")
     if not report.parent.is_dir():
         raise ModelError(f"cannot write {report}: the folder {report.parent} does not exist")
-    for other in (Path(model), output, output.with_name(f"{output.name}.data")):
+    others = [Path(model), output, output.with_name(f"{output.name}.data")]
+    if timings is not None:
+        others.append(Path(timings))
+    for other in others:
         same = report.exists() and os.path.exists(other) and report.samefile(other)
         if same or report.absolute() == other.absolute():
             raise ModelError(f"the report {report} would overwrite {other}; choose another file")

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from onnxopt.runtime.stopwatch import Stopwatch
+from onnxopt.runtime.timing_job import Lap
+
 from .conftest import Run, refusal, snapshot
 from .samples import write_good
 
@@ -21,10 +24,16 @@ def target(folder: Path) -> Path:
 
 
 @pytest.fixture
-def timings(run: Run, folder: Path, good: Path, target: Path) -> Path:
-    """A file of timings, measured in a hurry."""
-    args = ("-O3", "--target", target, "--timings", "t.json", "--measure-budget", "4")
-    result = run("optimize", good, "-o", "first.onnx", *args, "--no-validate")
+def timings(
+    run: Run, folder: Path, good: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A file of timings, made without a clock."""
+    lap = Lap(1.0, 1.0, 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(Stopwatch, "pick_sample", lambda *_: {"x": [2, 4]})
+        patch.setattr(Stopwatch, "round", lambda *_: (lap, lap))
+        args = ("-O3", "--target", target, "--timings", "t.json", "--no-validate")
+        result = run("optimize", good, "-o", "first.onnx", *args)
     assert result.exit_code == 0, result.output
     return folder / "t.json"
 
@@ -75,6 +84,15 @@ def test_timings_that_are_none(run: Run, folder: Path, good: Path, target: Path)
 def test_timings_without_a_place(run: Run, good: Path, target: Path) -> None:
     args = ("-O3", "--target", target, "--timings", "nosuch/t.json")
     assert "nosuch does not exist" in refusal(run("optimize", good, "-o", "out.onnx", *args), 3)
+
+
+def test_a_report_does_not_replace_the_timings(
+    run: Run, folder: Path, good: Path, target: Path, timings: Path
+) -> None:
+    before = snapshot(folder)
+    args = ("-O3", "--target", target, "--timings", timings, "--report", timings)
+    assert "would overwrite" in refusal(run("optimize", good, "-o", "out.onnx", *args), 3)
+    assert snapshot(folder) == before
 
 
 @pytest.mark.parametrize("validate", [(), ("--no-validate",)])

@@ -168,6 +168,44 @@ def test_a_reproducer_switches_off_what_was_switched_off(
     assert "--disable merge-projections" in command
 
 
+@pytest.mark.parametrize(("failing", "decision"), [("Split", "off"), ("Relu", "on")])
+def test_what_does_not_run_loses_to_what_does(
+    model: Path,
+    target: str,
+    paper: type[Paper],
+    monkeypatch: pytest.MonkeyPatch,
+    failing: str,
+    decision: str,
+) -> None:
+    def fussy(self: Paper, first: Path, second: Path) -> stopwatch.Round:
+        for number, path in enumerate((first, second)):
+            if failing in [node.op_type for node in onnx.load(path).graph.node]:
+                raise stopwatch.CannotTime("no kernel", number)
+        return timed(self, first, second)
+
+    timed = paper.round
+    monkeypatch.setattr(paper, "round", fussy)
+    assert optimise(model, target).choices[0].decision == decision
+
+
+@pytest.mark.usefixtures("paper")
+def test_bisecting_goes_by_timings(
+    model: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timings = model.with_name("timings.json")
+    monkeypatch.setattr(Paper, "split", 5.0)
+    optimise(model, target, timings=timings)
+    monkeypatch.setitem(registry().rules, test_wrong.name, test_wrong)
+    wrong = changed(target, f'pipeline = "test-wrong"\n{TARGET}')
+    with_it, without = (
+        onnxopt.bisect(model, level=3, target=wrong, timings=file) for file in (None, timings)
+    )
+    assert with_it is not None
+    assert without is not None
+    assert (with_it.rule, without.rule) == ("test-wrong", "test-wrong")
+    assert with_it.total == without.total + 1
+
+
 def test_rounds_alternate(model: Path, target: str, paper: type[Paper]) -> None:
     optimise(model, target)
     (a, b), (c, d) = paper.watched[:2]
