@@ -94,8 +94,8 @@ rewriting_options: Decorator[Any] = _all(
             "--target",
             default="generic",
             show_default=True,
-            metavar="NAME",
-            help="What the result must run on.",
+            metavar="NAME|FILE.toml",
+            help="What the result must run on; `onnxopt targets` lists the names.",
         ),
         click.option(
             "--passes", metavar="PIPELINE", help="A pipeline that replaces the level's own."

@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 from functools import lru_cache
 
+from ..errors import RuntimeMissingError, UsageError
 from ..targets.load import load_target
 from ..targets.target import Target
 from .options import Options
@@ -18,10 +19,12 @@ class Aim:
     Attributes:
         target: What may be used.
         missing: Operators that the target lists and the installed runtime has no kernel for.
+        compared: Whether the installed runtime has the target's providers and tells what kernels they have.
     """
 
     target: Target
     missing: tuple[str, ...] = ()
+    compared: bool = False
 
     @property
     def note(self) -> str | None:
@@ -49,7 +52,7 @@ def aim(name: str) -> Aim:
     if present is None:
         return Aim(target)
     missing = [kernel for kernel in target.kernels if kernel not in present]
-    return Aim(target.without(missing), tuple(sorted(f"{d}.{op}" for d, op in missing)))
+    return Aim(target.without(missing), tuple(sorted(f"{d}.{op}" for d, op in missing)), True)
 
 
 def aimed(options: Options) -> Options:
@@ -57,8 +60,25 @@ def aimed(options: Options) -> Options:
 
     Raises:
         UsageError: There is no such target, or its file is faulty.
+        RuntimeMissingError: Results are to be validated, and a provider of the target is not installed.
     """
     target = load_target(options.target)
     if options.providers is not None or not target.providers:
         return options
+    if options.validate and importlib.util.find_spec("onnxruntime") is not None:
+        _require_providers(target)
     return dataclasses.replace(options, providers=target.providers)
+
+
+def _require_providers(target: Target) -> None:
+    from ..runtime.providers import resolve
+
+    try:
+        resolve(target.providers)
+    except UsageError as error:
+        raise UsageError(f"{target.source}: providers: {error}") from None
+    except RuntimeMissingError as error:
+        raise RuntimeMissingError(
+            f"target {target.name} cannot be validated here: {error}; or leave out validation with "
+            "--no-validate"
+        ) from None

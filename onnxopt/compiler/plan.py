@@ -53,10 +53,32 @@ def plan(options: Options) -> Plan:
 
 
 def _level(level: int, target: Target) -> str:
-    """The passes of a level, with those that the target adds."""
-    before = target.prepare if level >= 3 else ""
-    after = target.pipeline if level >= 2 else ""
+    """The passes of a level, with those that the target adds.
+
+    Raises:
+        UsageError: What the target adds is no pipeline.
+    """
+    before = pipeline_of(target, "prepare") if level >= 3 else ""
+    after = pipeline_of(target, "pipeline") if level >= 2 else ""
     return ", ".join(part for part in (before, f"O{level}", after) if part)
+
+
+def pipeline_of(target: Target, key: str = "pipeline") -> str:
+    """Returns what a target runs besides a level's own passes, once it is known to be a pipeline.
+
+    Args:
+        target: The target.
+        key: ``prepare`` for what runs before the level's passes, ``pipeline`` for what runs after them.
+
+    Raises:
+        UsageError: It is none.
+    """
+    text: str = getattr(target, key)
+    try:
+        registry().expand(text)
+    except UsageError as error:
+        raise UsageError(f"{target.source}: {key}: {error}") from None
+    return text
 
 
 def check_print_after(steps: Plan, options: Options) -> None:

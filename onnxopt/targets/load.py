@@ -13,7 +13,7 @@ import onnx_ir as ir
 from ..errors import UsageError
 from .target import Target
 
-_TYPES = {
+TYPES = {
     "float16": ir.DataType.FLOAT16,
     "bfloat16": ir.DataType.BFLOAT16,
     "float32": ir.DataType.FLOAT,
@@ -23,6 +23,8 @@ _TYPES = {
     "int32": ir.DataType.INT32,
     "int64": ir.DataType.INT64,
 }
+"""Element types by the name that a target's file has for them."""
+
 _KEYS = frozenset(
     {
         "choices",
@@ -156,7 +158,7 @@ class _Reader:
     def types(self, key: str, value: Any) -> frozenset[ir.DataType]:
         names = self.words(key, value)
         for name in names:
-            if name not in _TYPES:
-                known = ", ".join(_TYPES)
+            if name not in TYPES:
+                known = ", ".join(TYPES)
                 raise UsageError(f"{self._source}: {key}: no type {name!r}; there are: {known}")
-        return frozenset(_TYPES[name] for name in names)
+        return frozenset(TYPES[name] for name in names)

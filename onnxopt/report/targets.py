@@ -1,0 +1,162 @@
+"""Targets: the list of those that ship, and one in full, compared with the installed runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import onnx_ir as ir
+from rich.console import Console
+from rich.table import Table
+
+from ..compiler.aim import aim
+from ..compiler.plan import pipeline_of
+from ..targets.load import TYPES, load_target, target_names
+from ..targets.target import Target
+
+_NAMES = {dtype: name for name, dtype in TYPES.items()}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A target as its file says, and what the installed runtime lacks of it.
+
+    Attributes:
+        target: The target.
+        missing: Operators that the installed runtime has no kernel for, as ``domain.Operator``; None where it
+            cannot be told, because a provider is not installed.
+    """
+
+    target: Target
+    missing: tuple[str, ...] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns all of it as plain data."""
+        target = self.target
+        return {
+            "name": target.name,
+            "summary": target.summary,
+            "providers": list(target.providers),
+            "pipeline": target.pipeline,
+            "domains": dict(target.domains),
+            "kernels": _kernels(target),
+            "epilogues": _sorted(target.epilogues),
+            "keep": _sorted(target.keep),
+            "reasons": dict(target.reasons),
+            "missing": None if self.missing is None else list(self.missing),
+            "source": target.source,
+        }
+
+
+def profile(name: str) -> Profile:
+    """Reads a target and compares it with the installed runtime.
+
+    Args:
+        name: The name of one that ships, or the path of a ``.toml`` file.
+
+    Raises:
+        UsageError: There is no such target, or its file is faulty.
+    """
+    target = load_target(name)
+    pipeline_of(target)
+    aiming = aim(name)
+    known = aiming.compared or not target.kernels
+    return Profile(target, aiming.missing if known else None)
+
+
+def profiles() -> list[Profile]:
+    """Reads every target that ships."""
+    return [profile(name) for name in target_names()]
+
+
+def _kernels(target: Target) -> dict[str, dict[str, list[str]]]:
+    found: dict[str, dict[str, list[str]]] = {}
+    for (domain, op_type), dtypes in sorted(target.kernels.items()):
+        found.setdefault(domain, {})[op_type] = _types(dtypes)
+    return found
+
+
+def _types(dtypes: Collection[ir.DataType]) -> list[str]:
+    order = list(_NAMES)
+    return [_NAMES[dtype] for dtype in sorted(dtypes, key=order.index)]
+
+
+def _sorted(sets: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    return {name: sorted(items) for name, items in sorted(sets.items())}
+
+
+def render_all(out: Console, profiles: Sequence[Profile]) -> None:
+    """Prints every target in a line."""
+    grid = _grid()
+    for p in profiles:
+        grid.add_row(f"  {p.target.name}", ", ".join(p.target.providers) or "any", p.target.summary)
+    out.print(grid)
+    out.print(
+        "\n`onnxopt targets NAME` tells more; NAME may be the path of a .toml file, as for --target.",
+        style="dim",
+    )
+
+
+def render_one(out: Console, found: Profile) -> None:
+    """Prints all there is to know about a target."""
+    target = found.target
+    out.print(target.name, style="bold", end="")
+    out.print(f"  {target.summary}")
+    _lines(out, "Providers", target.providers)
+    if target.pipeline:
+        _lines(out, "Pipeline", [f"{target.pipeline}  (after the level's own, from -O2 on)"])
+    _operators(out, found)
+    _sets(out, "What fused operators can do to their result", target.epilogues, {})
+    kept = {f"converted to {to}": operators for to, operators in target.keep.items()}
+    _sets(out, "What stays in float32", kept, target.reasons)
+    if target.source != target.name:
+        _lines(out, "File", [target.source])
+
+
+def _operators(out: Console, found: Profile) -> None:
+    for domain, operators in _kernels(found.target).items():
+        version = found.target.domains.get(domain)
+        title = domain if version is None else f"{domain} {version}"
+        out.print(f"\nOperators of {title}", style="bold")
+        grid = _grid()
+        for op_type, types in operators.items():
+            lacks = f"{domain}.{op_type}" in (found.missing or ())
+            note = "not in the installed onnxruntime" if lacks else ""
+            grid.add_row(f"  {op_type}", ", ".join(types), note)
+        out.print(grid)
+    if found.missing is None:
+        out.print(
+            "  not compared with the installed onnxruntime: it lacks the provider", style="dim"
+        )
+
+
+def _sets(
+    out: Console, title: str, sets: Mapping[str, Collection[str]], reasons: Mapping[str, str]
+) -> None:
+    if not sets:
+        return
+    out.print(f"\n{title}", style="bold")
+    grid = _grid()
+    for name, items in _sorted(sets).items():
+        grid.add_row(f"  {name}", "", ", ".join(items))
+        for item in items:
+            if item in reasons:
+                grid.add_row("", "", f"{item}: {reasons[item]}")
+    out.print(grid)
+
+
+def _lines(out: Console, title: str, lines: Sequence[str]) -> None:
+    if not lines:
+        return
+    out.print(f"\n{title}", style="bold")
+    for line in lines:
+        out.print(f"  {line}")
+
+
+def _grid() -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(style="dim")
+    grid.add_column()
+    return grid
