@@ -27,6 +27,7 @@ TYPES = {
 
 _KEYS = frozenset(
     {
+        "avoid",
         "choices",
         "domains",
         "epilogues",
@@ -101,6 +102,7 @@ def _parse(name: str, source: str, text: str) -> Target:
         providers=tuple(reader.words("providers", data.get("providers", []))),
         domains=domains,
         kernels=kernels,
+        avoid=frozenset(reader.words("avoid", data.get("avoid", []))),
         epilogues=reader.sets("epilogues", "a list of operators"),
         prepare=reader.text("prepare"),
         pipeline=reader.text("pipeline"),

@@ -25,6 +25,8 @@ class Target:
         domains: Operator domains that may come out besides those of the model, with the version to import.
         kernels: Operators that the runtime has, of those domains and of the standard one, with the element types they
             work on.
+        avoid: Operators that the runtime fuses into by itself although they take longer than what they stand for; rules
+            keep it from that.
         epilogues: What fused operators can apply to their result, by operator: activations by the name of the standard
             operator, with ``Add+`` before it where another tensor can be added first.
         prepare: What runs before the level's own passes, at level 3.
@@ -42,6 +44,7 @@ class Target:
     providers: tuple[str, ...] = ()
     domains: Mapping[str, int] = field(default_factory=dict)
     kernels: Kernels = field(default_factory=dict)
+    avoid: frozenset[str] = frozenset()
     epilogues: Mapping[str, frozenset[str]] = field(default_factory=dict)
     prepare: str = ""
     pipeline: str = ""
