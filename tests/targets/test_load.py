@@ -37,7 +37,7 @@ Softmax = "its sums overflow"
 FAULTS = {
     "not-toml": ("summary =", "not TOML: "),
     "no-summary": ("providers = []", "summary must be a text"),
-    "unknown-key": ('sumary = "x"', "no key 'sumary' in a target; there are: domains, epilogues, "),
+    "unknown-key": ('sumary = "x"', "no key 'sumary' in a target; there are: avoid, choices, "),
     "providers": (
         'summary = "x"\nproviders = "CPUExecutionProvider"',
         "providers must be a list",
