@@ -71,6 +71,7 @@ def core(m: Match) -> Core:
     mask = m.maybe("mask")
     if mask is not None:
         _require_mask(m, mask)
+        mask = None if _everywhere(m, mask) == 0.0 else mask
     found = Core(queries, keys, values, mask, scale * before * also, m.has("guard"))
     _require_shapes(m, found)
     return found
@@ -107,6 +108,25 @@ def may_mask_rows(m: Match, mask: ir.Value | None) -> bool:
         return True
     numbers = [None if v is None else m.facts.const(v, 1 << 12) for v in node.inputs[1:]]
     return not all(n is not None and bool(np.isfinite(n).all()) for n in numbers)
+
+
+def _everywhere(m: Match, value: ir.Value) -> float | None:
+    """Returns the one number that a value holds everywhere, where that is plain; None where it is not.
+
+    Exporters write masks that let everything through as selections by a condition that is true everywhere.
+    """
+    if m.facts.const_tensor(value) is not None:
+        return m.uniform(value)
+    node = value.producer()
+    if node is None or node.domain != "" or node.inputs[0] is None:
+        return None
+    if node.op_type == "Expand":
+        return _everywhere(m, node.inputs[0])
+    if node.op_type == "Where" and node.inputs[1] is not None and node.inputs[2] is not None:
+        condition = _everywhere(m, node.inputs[0])
+        if condition is not None:
+            return _everywhere(m, node.inputs[1] if condition else node.inputs[2])
+    return None
 
 
 def _number(m: Match, name: str) -> float:
