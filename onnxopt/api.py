@@ -81,7 +81,8 @@ def optimize(
         require_validation: Whether a model that cannot be run here is an error.
         custom_op_libraries: Shared libraries of custom operators.
         timeout: Seconds each part of a validation may take: running the original, running the result.
-        external_data: ``"auto"``, ``"always"`` or ``"never"`` keep weights in a file of their own.
+        external_data: ``"auto"``, ``"always"`` or ``"never"`` keep weights in a file of their own; ``"auto"`` does
+            so above 2 GB, where the input did, and where the target loads it faster.
         bisect_limit: How many rewrites to make at most.
         print_after: Passes after which to print the model; ``"all"`` stands for every pass.
         verify_each: Whether to check the model's structure after every pass.

@@ -70,6 +70,19 @@ def aimed(options: Options) -> Options:
     return dataclasses.replace(options, providers=target.providers)
 
 
+def placed(options: Options, size: int) -> Options:
+    """Returns the options with weights in a file of their own where the target loads that faster.
+
+    Args:
+        options: The options; whoever says where weights go is obeyed.
+        size: The original's size in bytes.
+    """
+    above = load_target(options.target).separate_weights_above
+    if options.external_data != "auto" or options.level < 2 or above is None or size <= above:
+        return options
+    return dataclasses.replace(options, external_data="always")
+
+
 def _require_providers(target: Target) -> None:
     from ..runtime.providers import resolve
 

@@ -17,7 +17,7 @@ from ..io.pause import collector_paused
 from ..pipeline.base import Evaluate
 from ..pipeline.instruments import Instrument, PrintAfter, VerifyEach
 from ..pipeline.manager import Manager, Outcome, Settings
-from .aim import aim, aimed
+from .aim import aim, aimed, placed
 from .measuring import decide
 from .options import Options
 from .plan import Plan, check_print_after, plan
@@ -41,6 +41,7 @@ def optimise(source: Source, output: Path | None, options: Options) -> Result:
     steps = plan(options)
     check_print_after(steps, options)
     origin = Origin(source)
+    options = placed(options, origin.size())
     if output is not None:
         check_output(origin, output)
     if options.validate:

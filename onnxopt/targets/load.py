@@ -37,6 +37,7 @@ _KEYS = frozenset(
         "prepare",
         "providers",
         "reasons",
+        "separate_weights_above",
         "summary",
     }
 )
@@ -111,6 +112,7 @@ def _parse(name: str, source: str, text: str) -> Target:
             for name, value in reader.table("choices", list, "a list of names").items()
         },
         keep=reader.sets("keep", "a list of operators"),
+        separate_weights_above=reader.number("separate_weights_above"),
         reasons=reader.table("reasons", str, "a text"),
         source=source,
     )
@@ -127,6 +129,12 @@ class _Reader:
         value = self._data.get(key, "")
         if not isinstance(value, str) or (required and not value):
             raise UsageError(f"{self._source}: {key} must be a text")
+        return value
+
+    def number(self, key: str) -> int | None:
+        value = self._data.get(key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise UsageError(f"{self._source}: {key} must be a number")
         return value
 
     def table(self, key: str, kind: type, what: str) -> dict[str, Any]:

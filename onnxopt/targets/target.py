@@ -31,6 +31,8 @@ class Target:
             operator, with ``Add+`` before it where another tensor can be added first.
         prepare: What runs before the level's own passes, at level 3.
         pipeline: What runs after the level's own passes, from level 2 on.
+        separate_weights_above: Size in bytes above which a model loads faster where its weights lie in a file of their
+            own, which is mapped rather than parsed; None where that makes no difference.
         choices: What only measuring can settle, by name: alternatives, each the passes, groups and rules that make
             it, the one preferred by default first; besides them there is always the choice of none.
         keep: Operators that stay in single precision when a model is converted, by the name of the type it is
@@ -48,6 +50,7 @@ class Target:
     epilogues: Mapping[str, frozenset[str]] = field(default_factory=dict)
     prepare: str = ""
     pipeline: str = ""
+    separate_weights_above: int | None = None
     choices: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     keep: Mapping[str, frozenset[str]] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)

@@ -60,6 +60,8 @@ FAULTS = {
         GOOD.replace('["HardSwish"]', "1"),
         "epilogues.FusedConv must be a list of operators",
     ),
+    "avoid": ('summary = "x"\navoid = "Gelu"', "avoid must be a list of names"),
+    "weights": ('summary = "x"\nseparate_weights_above = "much"', "separate_weights_above must be"),
     "keep": (GOOD.replace('["Softmax"]', "[1]"), "keep.float16 must be a list of names"),
     "reasons": (GOOD.replace('"its sums overflow"', "1"), "reasons.Softmax must be a text"),
 }
