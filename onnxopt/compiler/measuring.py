@@ -15,6 +15,7 @@ from .choices import Arena, Descent, Entrant
 from .decision import Decision, Whole
 from .machine import describe
 from .options import Options
+from .race import MIN_ROUNDS
 from .result import census
 from .timings import Subject, check_place, read, write
 from .track import Task, Track
@@ -99,7 +100,7 @@ def _measure(task: Task, model: ir.Model, target: Target, provider: str) -> Deci
 
     options = task.options
     races = sum(len(found) for found in target.choices.values()) + _OTHER_RACES
-    budget = Budget(options.measure_budget, races)
+    budget = Budget(options.measure_budget, races, MIN_ROUNDS)
     limit = min(options.timeout, options.measure_budget)
     with Stopwatch(provider, options.custom_op_libraries, limit) as watch, ExitStack() as stack:
         track = Track(task, watch, budget, stack)

@@ -89,7 +89,7 @@ class Track:
         except ModelError as error:
             race.reason = str(error)
         while not race.settled:
-            if not self._budget.allows():
+            if not self._budget.allows(len(race.rounds)):
                 if len(race.rounds) < MIN_ROUNDS:
                     race.reason = "no time left (--measure-budget)"
                 break

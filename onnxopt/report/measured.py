@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,6 +14,8 @@ from .text import one_line, printable, seconds
 
 if TYPE_CHECKING:
     from ..compiler.decision import Decision, Whole
+
+_WHY = 120
 
 
 def render(out: Console, decision: Decision) -> None:
@@ -26,7 +29,8 @@ def render(out: Console, decision: Decision) -> None:
         grid = table("choice", "<decision", "ratio", "<why")
         for choice in decision.choices:
             ratio = "-" if choice.ratio is None else f"{choice.ratio:.3f}"
-            grid.add_row(choice.name, choice.decision, ratio, one_line(choice.why))
+            why = textwrap.shorten(one_line(choice.why), _WHY, placeholder=" ...")
+            grid.add_row(choice.name, choice.decision, ratio, why)
         out.print(Padding(grid, (0, 0, 0, 2), expand=False))
     for note in decision.notes:
         out.print(Padding(Text(f"note: {one_line(note)}", style="dim"), (0, 0, 0, 2), expand=False))

@@ -38,8 +38,11 @@ def timings(
     return folder / "t.json"
 
 
-def test_summary_and_json(run: Run, folder: Path, good: Path, target: Path) -> None:
-    args = ("-O3", "--target", target, "--timings", "t.json", "--measure-budget", "10")
+def test_summary_and_json(
+    run: Run, folder: Path, good: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onnxopt.compiler.race.MAX_ROUNDS", 1)
+    args = ("-O3", "--target", target, "--timings", "t.json", "--measure-budget", "300")
     result = run("optimize", good, "-o", "out.onnx", *args)
     assert result.exit_code == 0, result.output
     words = " ".join(result.stdout.split())

@@ -345,10 +345,11 @@ def test_a_model_that_does_not_run_is_built_as_at_level_2(target: str) -> None:
     assert note.startswith("nothing was measured: the original does not load")
 
 
-def test_on_the_real_runtime(model: Path, target: str) -> None:
+def test_on_the_real_runtime(model: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnxopt.compiler.race.MAX_ROUNDS", 2)
     timings, out = model.with_name("timings.json"), model.with_name("out.onnx")
     result = onnxopt.optimize(
-        model, out, level=3, target=target, timings=timings, measure_budget=12
+        model, out, level=3, target=target, timings=timings, measure_budget=300
     )
     [choice] = result.choices
     assert choice.decision in ("on", "off")

@@ -75,15 +75,29 @@ class Clock:
 
 def test_races_share_the_time_and_leave_what_they_do_not_need() -> None:
     clock = Clock()
-    budget = Budget(60, 3, clock)
+    budget = Budget(60, 3, 5, clock)
     budget.begin()
-    clock.now += 19
-    assert budget.allows()
     budget.took(2)
-    assert not budget.allows(), "a round of two seconds would end after the share of 20"
+    clock.now += 17
+    assert budget.allows(5)
+    clock.now += 2
+    assert not budget.allows(5), "a round of two seconds would end after the share of 20"
     budget.skip()
     budget.begin()
     clock.now += 38
-    assert budget.allows()
+    assert budget.allows(5)
     clock.now += 2
-    assert not budget.allows()
+    assert not budget.allows(5)
+
+
+def test_a_race_gets_the_rounds_it_needs_or_none() -> None:
+    clock = Clock()
+    budget = Budget(60, 3, 5, clock)
+    budget.begin()
+    for done in range(5):
+        assert budget.allows(done)
+        clock.now += 8
+        budget.took(8)
+    assert not budget.allows(5), "its share of 20 seconds is used up"
+    budget.begin()
+    assert not budget.allows(0), "20 seconds are left, five rounds take 40"
