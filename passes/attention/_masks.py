@@ -14,13 +14,15 @@ _FLOOR = {ir.DataType.FLOAT: -1.0e30, ir.DataType.BFLOAT16: -1.0e30, ir.DataType
 
 
 def full_mask(m: Match, build: Builder, mask: ir.Value, queries: ir.Value) -> ir.Value:
-    """Returns a mask of rank 4 whose last two dims are those of the scores, as ``MultiHeadAttention`` wants it.
+    """Returns a mask of rank 4 whose last two dims are those of the scores.
+
+    ``MultiHeadAttention`` wants it so, and onnxruntime's ``Attention`` too, although it need only broadcast.
 
     Args:
         m: The match.
         build: Makes the nodes.
         mask: Broadcasts to the scores.
-        queries: ``[batch, sequence, heads * width]``.
+        queries: ``[batch, sequence, heads * width]`` or ``[batch, heads, sequence, width]``.
 
     Raises:
         Declined: The mask says nothing of the single keys.
@@ -35,7 +37,7 @@ def full_mask(m: Match, build: Builder, mask: ir.Value, queries: ir.Value) -> ir
     if rows == scores[-2]:
         return mask
     length = build.op("Shape", queries)
-    taken = build.op("Gather", length, build.ints("sequence", [1]), axis=0)
+    taken = build.op("Gather", length, build.ints("sequence", [m.rank(queries) - 2]), axis=0)
     one = build.ints("one", [1])
     return build.op("Expand", mask, build.op("Concat", one, one, taken, one, axis=0))
 

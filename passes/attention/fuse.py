@@ -57,7 +57,9 @@ def _attention(
     inputs: Sequence[ir.Value],
     **attributes: Any,
 ) -> ir.Value:
-    mask = () if found.mask is None else (floored(m, build, found.mask),)
+    mask: tuple[ir.Value, ...] = ()
+    if found.mask is not None:
+        mask = (full_mask(m, build, floored(m, build, found.mask), inputs[0]),)
     return build.op("Attention", *inputs, *mask, scale=found.scale, **attributes)
 
 
