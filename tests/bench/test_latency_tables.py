@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,10 @@ DRIFT = (1.0, 3.0, 2.0)  # the machine's slowness in each round
 
 def timing(factor: float, outside: float = 1.0) -> Timing:
     """A contender that takes ``factor`` times the original's 10 ms, on a machine that drifts."""
-    rounds = [Round(10 * factor * d, 9 * factor * d, 40 * factor * d) for d in DRIFT]
+    rounds = [
+        Round(10 * factor * d, 9 * factor * d, 8 * factor, 40 * factor * d, 30 * factor)
+        for d in DRIFT
+    ]
     kinds = dict.fromkeys(KINDS, 0.0) | {"matrix": 3.0, "norm": outside, "outside": outside}
     return Timing(ONE, 20, rounds, [kinds] * 3)
 
@@ -45,7 +49,7 @@ def row(
 def report() -> LatencyReport:
     failed = LatencyRow("onnxslim", "simplifier", status="failed", reason="killed by SIGSEGV")
     lost = LatencyRow("ours two", "ours", nodes=5, parity="same")
-    lost.timings = [Timing(ONE, 20, [Round(1.0, 1.0, 1.0)], failure="not done after 9 s")]
+    lost.timings = [Timing(ONE, 20, [Round(1.0, 1.0, 1.0, 1.0, 1.0)], failure="not done after 9 s")]
     first = LatencyCase("bert dynamo", 100, 4_000_000)
     first.rows = [
         row("original", "original", 1.0),
@@ -84,6 +88,8 @@ def test_figures_over_rounds() -> None:
     assert found.figure("minimum_ms") == 9
     assert found.figure("load_ms") == 80
     assert found.share("matrix") == 0.75
+    assert found.figure("cpu_ms") is None  # the other thread spins
+    assert replace(found, setting=Setting(1, 1)).figure("cpu_ms") == 8
     assert Timing(ONE).figure("outside_ms") is None
     assert Timing(ONE).share("matrix") is None
 
@@ -105,7 +111,19 @@ def test_standing_over_all_models(report: LatencyReport) -> None:
     control, one, two = standing(report).rows
     assert control[1:5] == ("original again", "1", "1.00", "1.00")
     assert one == (
-        *("", "ours one", "2", "1.00", "1.00", "0.50 (vit dynamo)", "0.63", "1", "0.50", "1.00"),
+        *(
+            "",
+            "ours one",
+            "2",
+            "1.00",
+            "1.00",
+            "–",
+            "0.50 (vit dynamo)",
+            "0.63",
+            "1",
+            "0.50",
+            "1.00",
+        ),
         "unet dynamo",
     )
     assert two[2:4] == ("0", "–")
@@ -123,15 +141,16 @@ def test_rows_that_failed_say_why(report: LatencyReport) -> None:
     grid = latency_grid(report.cases[0], [ONE])
     lines = {line[1]: line for line in grid.rows}
     assert lines["onnxslim"][-1] == "failed: killed by SIGSEGV"
-    assert lines["ours two"][2:] == (*["–"] * 9, "not done after 9 s")
+    assert lines["ours two"][2:] == (*["–"] * 11, "not done after 9 s")
     assert lines["cheat"][-1].startswith("differs")
-    assert lines["ours one"][2:6] == ("10.00", "4.50", "2.00", "2.00")
-    assert lines["ours one"][8:10] == ("0.250", "0.25")
+    assert lines["ours one"][2:7] == ("10.00", "4.50", "2.00", "2.00", "–")
+    assert lines["ours one"][7:12] == ("40.00", "0.50", "–", "0.250", "0.25")
     assert len(share_grid(report.cases[0], [ONE]).rows) == 5
 
 
 def test_markdown(report: LatencyReport) -> None:
     report.cases[0].rows[2].timings[0].unprofiled = "no clock"
+    report.cases[0].busy = 7.25
     whole, short = markdown(report), markdown(report, summary_only=True)
     assert "| batch 1, 2 threads | original | 20.00 | 9.00 | 1.00 |" in whole
     assert "|  | **ours one** | 10.00 |" in whole
@@ -140,6 +159,7 @@ def test_markdown(report: LatencyReport) -> None:
     for text in (whole, short):
         assert "unet dynamo: unet dynamo cannot be exported: no torch" in text
         assert "not profiled: no clock" in text
+        assert "load average up to 7.2" in text
         assert "a runtime; original 1.0" in text
 
 

@@ -53,10 +53,12 @@ LATENCY_HEADERS = (
     "min ms",
     "faster",
     "by min",
+    "by cpu",
     "load ms",
-    "load ratio",
+    "load ÷",
+    "by cpu",
     "outside ms",
-    "outside ratio",
+    "outside ÷",
     "nodes",
     "result",
 )
@@ -85,8 +87,12 @@ def share_grid(case: LatencyCase, settings: list[Setting]) -> Grid:
 
 
 def notes(report: LatencyReport) -> Iterator[str]:
-    """Models without rows, and why kernels could not be timed."""
+    """Models without rows, a machine that was not idle, and why kernels could not be timed."""
     reasons: set[str] = set()
+    busy = max((case.busy for case in report.cases), default=0.0)
+    threads = max((setting.threads for setting in report.settings), default=0)
+    if busy > threads + 1:
+        yield f"The machine was not idle: load average up to {busy:.1f}."
     for case in report.cases:
         if case.failure:
             yield f"{case.label}: {case.failure}"
@@ -115,8 +121,10 @@ def _latency_cells(case: LatencyCase, row: LatencyRow, setting: Setting) -> tupl
         milliseconds(timing.figure("minimum_ms")),
         ratio(speedup(case, row, setting, "median_ms")),
         ratio(speedup(case, row, setting, "minimum_ms")),
+        ratio(speedup(case, row, setting, "cpu_ms")),
         milliseconds(timing.figure("load_ms")),
         ratio(relative(case, row, setting, "load_ms")),
+        ratio(relative(case, row, setting, "load_cpu_ms")),
         milliseconds(timing.figure("outside_ms")),
         ratio(relative(case, row, setting, "outside_ms")),
         f"{row.nodes:,}",

@@ -23,109 +23,19 @@ _ACTIVATION = re.compile(
     r"|^(clip|tanh|scaledtanh|erf|shrink)$",
     re.IGNORECASE,
 )
-_ELEMENTWISE = frozenset(
-    [
-        "Abs",
-        "Acos",
-        "Acosh",
-        "Add",
-        "And",
-        "Asin",
-        "Asinh",
-        "Atan",
-        "Atanh",
-        "BiasAdd",
-        "BitShift",
-        "BitwiseAnd",
-        "BitwiseNot",
-        "BitwiseOr",
-        "BitwiseXor",
-        "Cast",
-        "CastLike",
-        "Ceil",
-        "ComplexMul",
-        "Cos",
-        "Cosh",
-        "DequantizeLinear",
-        "Div",
-        "Dropout",
-        "DynamicQuantizeLinear",
-        "Equal",
-        "Exp",
-        "Floor",
-        "GatedAdd",
-        "Greater",
-        "GreaterOrEqual",
-        "IsInf",
-        "IsNaN",
-        "Less",
-        "LessOrEqual",
-        "Log",
-        "Max",
-        "Mean",
-        "Min",
-        "Mod",
-        "Mul",
-        "MulInteger",
-        "Neg",
-        "Not",
-        "Or",
-        "Pow",
-        "QuantizeLinear",
-        "Reciprocal",
-        "RotaryEmbedding",
-        "Round",
-        "Scale",
-        "Sign",
-        "Sin",
-        "Sinh",
-        "Sqrt",
-        "Sub",
-        "Sum",
-        "Tan",
-        "Where",
-        "Xor",
-    ]
-)
-_MOVEMENT = frozenset(
-    [
-        "Compress",
-        "Concat",
-        "ConstantOfShape",
-        "DepthToSpace",
-        "DynamicSlice",
-        "Expand",
-        "ExpandDims",
-        "EyeLike",
-        "Flatten",
-        "Gather",
-        "GatherElements",
-        "GatherND",
-        "Identity",
-        "MemcpyFromHost",
-        "MemcpyToHost",
-        "Pad",
-        "Range",
-        "ReorderInput",
-        "ReorderOutput",
-        "Reshape",
-        "ReverseSequence",
-        "Scatter",
-        "ScatterElements",
-        "ScatterND",
-        "Shape",
-        "Size",
-        "Slice",
-        "SpaceToDepth",
-        "Split",
-        "Squeeze",
-        "TensorScatter",
-        "Tile",
-        "Transpose",
-        "Trilu",
-        "Unsqueeze",
-    ]
-)
+_ELEMENTWISE = """
+Abs Acos Acosh Add And Asin Asinh Atan Atanh BiasAdd BitShift BitwiseAnd BitwiseNot BitwiseOr
+BitwiseXor Cast CastLike Ceil ComplexMul Cos Cosh DequantizeLinear Div Dropout
+DynamicQuantizeLinear Equal Exp Floor GatedAdd Greater GreaterOrEqual IsInf IsNaN Less
+LessOrEqual Log Max Mean Min Mod Mul MulInteger Neg Not Or Pow QuantizeLinear Reciprocal
+RotaryEmbedding Round Scale Sign Sin Sinh Sqrt Sub Sum Tan Where Xor
+"""
+_MOVEMENT = """
+Compress Concat ConstantOfShape DepthToSpace DynamicSlice Expand ExpandDims EyeLike Flatten
+Gather GatherElements GatherND Identity MemcpyFromHost MemcpyToHost Pad Range ReorderInput
+ReorderOutput Reshape ReverseSequence Scatter ScatterElements ScatterND Shape Size Slice
+SpaceToDepth Split Squeeze TensorScatter Tile Transpose Trilu Unsqueeze
+"""
 
 
 def kind_of(operator: str) -> str:
@@ -139,6 +49,6 @@ def kind_of(operator: str) -> str:
     plain = operator.removeprefix("QLinear")
     if _ACTIVATION.search(plain):
         return ACTIVATION
-    if plain in _ELEMENTWISE:
+    if plain in _ELEMENTWISE.split():
         return ELEMENTWISE
-    return MOVEMENT if plain in _MOVEMENT else OTHER
+    return MOVEMENT if plain in _MOVEMENT.split() else OTHER

@@ -52,7 +52,8 @@ def bench_case(
         if row.status == "ok":
             entrants.append((row, path))
     for setting in settings:
-        measure(case, entrants, setting, plan, work=work, progress=progress)
+        busy = measure(case, entrants, setting, plan, work=work, progress=progress)
+        result.busy = max(result.busy, round(busy, 2))
     return result
 
 

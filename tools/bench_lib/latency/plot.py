@@ -11,7 +11,7 @@ from bench_lib.plot import COLOURS
 
 
 def draw(report: LatencyReport, path: Path) -> None:
-    """Write a PNG: a row of axes for each model, a column for each setting.
+    """Write a PNG: a row of axes for each model, a column for each setting; less is faster.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -40,11 +40,14 @@ def _bars(axis: Any, case: LatencyCase, setting: Setting) -> None:
     bars = axis.barh([row.tool for row in case.rows], values, color=colours)
     labels = [_label(row, value) for row, value in zip(case.rows, found, strict=True)]
     axis.bar_label(bars, labels, fontsize=7, padding=2)
+    fastest = [relative(case, row, setting, "minimum_ms") for row in case.rows]
+    dots = [(x, y) for y, x in enumerate(fastest) if x is not None]
+    axis.scatter([x for x, _ in dots], [y for _, y in dots], s=9, color="black", zorder=3)
     axis.axvline(1.0, color="black", linewidth=0.7, linestyle=":")
     axis.invert_yaxis()
     axis.set_xlim(0, max([1.0, *values]) * 1.25)  # room for the numbers
     axis.tick_params(labelsize=7)
-    axis.set_xlabel("latency ÷ original's (less is faster)", fontsize=7)
+    axis.set_xlabel("median latency ÷ original's (dot: fastest run)", fontsize=7)
     axis.set_title(f"{case.label}, {setting.label}", fontsize=8)
 
 

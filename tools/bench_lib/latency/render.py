@@ -15,10 +15,11 @@ from bench_lib.tables import markdown_line, where
 NOTE = (
     "Each measurement in a fresh process with one session of onnxruntime at its default options; "
     "all tools once in each round, in shuffled order. faster: the original's median latency ÷ this "
-    "one's; by min: the same of the fastest run of each process; ratios are medians over rounds of "
-    "the ratio within a round. load: making the session, ÷ the original's. outside: time in kernels "
-    "other than matrix products, convolutions and attention, ÷ the original's, from separate "
-    "profiled processes. result: against the original with onnxruntime's optimisations off."
+    "one's; by min: the same of the fastest run of each process; by cpu: the same of the time on a "
+    "core, with one thread. Ratios are medians over rounds of the ratio within a round; original "
+    "again shows what noise makes of them. load: making the session, ÷ the original's. outside: "
+    "time in kernels other than matrix products, convolutions and attention, ÷ the original's, from "
+    "separate profiled processes. result: against the original with onnxruntime's optimisations off."
 )
 SUMMARY_NOTE = (
     "Geometric means over the models with the same results. best peer ÷ ours: the time of the "

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from bench_lib.results import Entry
 
 KIND = "latency"  # tells the file from that of ``bench.py compile``
-Measure = Literal["median_ms", "minimum_ms", "load_ms", "outside_ms"]
+Measure = Literal["median_ms", "minimum_ms", "cpu_ms", "load_ms", "load_cpu_ms", "outside_ms"]
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,21 @@ class Setting:
 
 @dataclass(frozen=True)
 class Round:
-    """What one process measured: latency over its runs, and the time to make its session."""
+    """What one process measured.
+
+    Attributes:
+        median_ms: Median latency over its runs.
+        minimum_ms: The fastest of them.
+        cpu_ms: Time that the process was on a core, by run; 0 where it is not the host that computes.
+        load_ms: Time to make the session.
+        load_cpu_ms: Time on a core for that.
+    """
 
     median_ms: float
     minimum_ms: float
+    cpu_ms: float
     load_ms: float
+    load_cpu_ms: float
 
 
 @dataclass
@@ -69,9 +79,11 @@ class Timing:
         return bool(self.rounds) and not self.failure
 
     def series(self, measure: Measure) -> list[float]:
-        """The figure of each round."""
+        """The figure of each round; of time on cores, with one thread only: others spin on them."""
         if measure == "outside_ms":
             return [profile["outside"] for profile in self.profiles]
+        if measure in ("cpu_ms", "load_cpu_ms") and self.setting.threads != 1:
+            return []
         return [getattr(found, measure) for found in self.rounds]
 
     def figure(self, measure: Measure) -> float | None:
@@ -108,9 +120,15 @@ class LatencyRow(Entry):
 
 @dataclass
 class LatencyCase:
-    """All tools on one model; ``nodes`` and ``bytes`` are the original's.
+    """All tools on one model.
 
-    ``failure`` says why there are no rows, if the model itself could not be had or run.
+    Attributes:
+        label: Which model.
+        nodes: Nodes of the original.
+        bytes: Its size.
+        failure: Why there are no rows, if the model itself could not be had or run.
+        rows: One for each tool.
+        busy: The machine's highest load average meanwhile: processes that compute or wait to.
     """
 
     label: str
@@ -118,6 +136,7 @@ class LatencyCase:
     bytes: int = 0
     failure: str = ""
     rows: list[LatencyRow] = field(default_factory=list)
+    busy: float = 0.0
 
     @property
     def original(self) -> LatencyRow | None:

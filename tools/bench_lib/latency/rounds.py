@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -43,7 +44,7 @@ def measure(
     *,
     work: Path,
     progress: Progress,
-) -> None:
+) -> float:
     """Add a timing in ``setting`` to each row; one whose process fails is not run again.
 
     Args:
@@ -53,6 +54,9 @@ def measure(
         plan: How to measure.
         work: Folder for what passes between processes.
         progress: Receives a line about each round.
+
+    Returns:
+        The highest load average of the machine, looked at before each round.
     """
     timings = [Timing(setting) for _ in entrants]
     for (row, _), timing in zip(entrants, timings, strict=True):
@@ -62,17 +66,20 @@ def measure(
     except RuntimeError as error:
         for timing in timings:
             timing.failure = str(error)
-        return
+        return 0.0
     paths = [path for _, path in entrants]
     process = _Process(inputs, plan, setting, work)
     repeat = plan.repeat or process.calibrate(paths)
+    busy = 0.0
     for number in range(2 * plan.rounds):
+        busy = max(busy, os.getloadavg()[0])
         profile, index = divmod(number, plan.rounds)
         what = "profile" if profile else "round"
         progress(f"{case.label}: {setting.label}, {what} {index + 1} of {plan.rounds}")
         for path, timing in _shuffled(paths, timings, number):
             if not timing.failure:
                 process.add(path, timing, repeat, profile=bool(profile))
+    return busy
 
 
 def _draw(case: Case, setting: Setting, work: Path) -> Path:

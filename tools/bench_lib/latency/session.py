@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,7 +25,8 @@ from bench_lib.sessions import open_session, prepare
 TIMED_SECONDS = 1.0
 WARM_SECONDS, WARM_RUNS = 0.25, 3
 FEWEST, MOST = 5, 20_000
-PROFILED_FEWEST, PROFILED_MOST = 5, 20
+PROFILED_FEWEST, PROFILED_MOST = 5, 50
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,20 @@ class Request:
 
 
 def timed(request: Request) -> dict[str, float]:
-    """Time to load, then median and minimum of the runs, in milliseconds; and how many there were."""
+    """The figures of a :class:`bench_lib.latency.results.Round`, and how many runs there were."""
     prepare(request.provider)
-    started = time.perf_counter()
-    session = _session(request, None)
-    load = time.perf_counter() - started
+    load, load_cpu, session = _clocked(lambda: _session(request, None))
     call = _call(session, request)
     fastest = _warm(call)
     repeat = request.repeat or min(max(round(TIMED_SECONDS / fastest), FEWEST), MOST)
     gc.disable()
-    seconds = [_seconds(call) for _ in range(repeat)]
+    _, cpu, seconds = _clocked(lambda: [_clocked(call)[0] for _ in range(repeat)])
     return {
         "median_ms": median(seconds) * 1000,
         "minimum_ms": min(seconds) * 1000,
+        "cpu_ms": cpu * 1000 / repeat if request.provider == "cpu" else 0.0,
         "load_ms": load * 1000,
+        "load_cpu_ms": load_cpu * 1000,
         "repeat": repeat,
     }
 
@@ -77,7 +78,7 @@ def profiled(request: Request) -> dict[str, float]:
         call = _call(session, request)
         for _ in range(WARM_RUNS):
             call()
-        repeat = min(max(request.repeat // 4, PROFILED_FEWEST), PROFILED_MOST)
+        repeat = min(max(request.repeat // 2, PROFILED_FEWEST), PROFILED_MOST)
         for _ in range(repeat):
             call()
         events = json.loads(Path(session.end_profiling()).read_text())
@@ -104,14 +105,15 @@ def _warm(call: Callable[[], object]) -> float:
     """Run until caches, arenas and clocks have settled; the fastest run in seconds."""
     found: list[float] = []
     while len(found) < WARM_RUNS or sum(found) < WARM_SECONDS:
-        found.append(_seconds(call))
+        found.append(_clocked(call)[0])
     return max(min(found), 1e-9)
 
 
-def _seconds(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
+def _clocked(call: Callable[[], T]) -> tuple[float, float, T]:
+    """Seconds that a call takes, seconds that the process is on a core meanwhile, and its result."""
+    cpu, started = time.process_time(), time.perf_counter()
+    result = call()
+    return time.perf_counter() - started, time.process_time() - cpu, result
 
 
 def main() -> None:
