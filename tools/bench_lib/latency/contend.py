@@ -37,4 +37,4 @@ def told(contender: Contender, case: Case) -> Contender:
     """The contender as it is run on ``case``: some are told the architecture."""
     if contender.name != _TRANSFORMERS:
         return contender
-    return replace(contender, options=(*description(case), *contender.options))
+    return replace(contender, options=(*map(str, description(case)), *contender.options))

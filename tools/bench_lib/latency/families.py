@@ -25,13 +25,15 @@ _HEADS = ("heads", "num_attention_heads", "num_heads", "n_head", "n_heads")
 _WIDTH = ("width", "hidden_size", "n_embd", "d_model", "dim", "embed_dim")
 
 
-def description(case: Case) -> tuple[str, str, str]:
-    """Type of model, number of heads and hidden size; no type and 0 for what is not known.
+def description(case: Case) -> tuple[str, int, int]:
+    """Type of model, number of heads and hidden size.
 
-    The name's words decide: ``hf-bert`` and ``bert`` are of the same type.
+    The name's words decide: ``hf-bert`` and ``bert`` are of the same type, and no type is empty. Both
+    sizes are 0, for the optimizer to find out, where either is not one number for the whole model.
     """
     _, config = lookup(case.name, case.size)
-    return family(case.name), _number(config, _HEADS), _number(config, _WIDTH)
+    sizes = _number(config, _HEADS), _number(config, _WIDTH)
+    return (family(case.name), *(sizes if all(sizes) else (0, 0)))
 
 
 def family(name: str) -> str:
@@ -44,6 +46,6 @@ def family(name: str) -> str:
     return ""
 
 
-def _number(config: Mapping[str, object], keys: tuple[str, ...]) -> str:
+def _number(config: Mapping[str, object], keys: tuple[str, ...]) -> int:
     found = (config.get(key) for key in keys)
-    return str(next((value for value in found if isinstance(value, int)), 0))
+    return next((value for value in found if isinstance(value, int)), 0)

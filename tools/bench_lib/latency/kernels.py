@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 MATRIX, NORM, SOFTMAX, ACTIVATION = "matrix", "norm", "softmax", "activation"
 ELEMENTWISE, MOVEMENT, OTHER = "elementwise", "movement", "other"
@@ -38,6 +39,7 @@ SpaceToDepth Split Squeeze TensorScatter Tile Transpose Trilu Unsqueeze
 """
 
 
+@cache
 def kind_of(operator: str) -> str:
     """One of :data:`KINDS` for an operator such as ``MatMul``, ``QLinearAdd`` or ``BiasGelu``.
 
