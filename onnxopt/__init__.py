@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import _deferred
 
 if TYPE_CHECKING:
-    from .api import Result, bisect, compare, inspect, load, optimize, save
+    from .api import Result, bisect, compare, convert, inspect, load, optimize, save
     from .errors import (
         MismatchError,
         ModelError,
@@ -26,7 +26,9 @@ _deferred.install()
 __version__ = "0.1.0"
 
 _HOME = {
-    **dict.fromkeys(("Result", "bisect", "compare", "inspect", "load", "optimize", "save"), "api"),
+    **dict.fromkeys(
+        ("Result", "bisect", "compare", "convert", "inspect", "load", "optimize", "save"), "api"
+    ),
     **dict.fromkeys(
         ("MismatchError", "ModelError", "OnnxoptError", "RuntimeMissingError", "UsageError"),
         "errors",
@@ -41,6 +43,7 @@ __all__ = [
     "UsageError",
     "bisect",
     "compare",
+    "convert",
     "inspect",
     "load",
     "optimize",

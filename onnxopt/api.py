@@ -12,6 +12,8 @@ import onnx_ir as ir
 from .compiler.bisecting import Culprit, find_culprit
 from .compiler.compile import optimise, require_runtime
 from .compiler.options import ExternalData, Options, check_amounts, check_lists
+from .compiler.precision import Precision
+from .compiler.precision import convert as convert_model
 from .compiler.result import Result
 from .compiler.staging import Origin
 from .io import load, save
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     Source = str | os.PathLike[str] | onnx.ModelProto | ir.Model
     Path_ = str | os.PathLike[str]
 
-__all__ = ["Result", "bisect", "compare", "inspect", "load", "optimize", "save"]
+__all__ = ["Result", "bisect", "compare", "convert", "inspect", "load", "optimize", "save"]
 
 
 def optimize(
@@ -129,6 +131,48 @@ def optimize(
         progress=progress,
     )
     return optimise(source, None if output is None else Path(output), options)
+
+
+def convert(
+    source: Source,
+    output: Path_ | None = None,
+    *,
+    to: str = "float16",
+    keep: Sequence[str] = (),
+    io_types: str | Sequence[str] = "same",
+    validate: bool = True,
+    progress: Callable[[str], None] | None = None,
+    **options: Any,
+) -> Result:
+    """Converts a model to a shorter float type, validates the result against it, and writes it.
+
+    What would overflow or lose its meaning stays in single precision; so do the layers at which the error begins where
+    the result does not match at first.
+
+    Args:
+        source: A path, an ``onnx.ModelProto`` or an ``onnx_ir.Model``; it is never changed.
+        output: Where to write the result; None keeps it in memory.
+        to: ``"float16"`` or ``"bfloat16"``.
+        keep: Names of nodes or of their results, and operators, that stay in single precision.
+        io_types: ``"same"`` keeps the types of the model's inputs and outputs, ``"converted"`` changes those that are
+            float32; or the names of those to change.
+        validate: Whether to run the result against the original.
+        progress: Gets the name of each stage as it begins.
+        **options: As for `optimize`: ``target``, ``opset``, ``freeze_inputs``, ``feeds``, ``inputs``, ``providers``, ``rtol``,
+            ``atol``, ``require_validation``, ``custom_op_libraries``, ``timeout``, ``external_data``, …
+
+    Returns:
+        The converted model, what was kept and why, and how it compares with the original.
+
+    Raises:
+        MismatchError: The result does not match and could not be repaired.
+        UsageError: An option names what does not exist.
+        ModelError: The model cannot be read or is invalid, or the output cannot be written.
+        RuntimeMissingError: Validation was asked for and onnxruntime or a provider is missing.
+    """
+    wanted = Precision(to, keep, io_types)
+    asked = Options(validate=validate, progress=progress, **options)
+    return convert_model(source, None if output is None else Path(output), wanted, asked)
 
 
 def compare(

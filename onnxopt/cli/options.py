@@ -79,6 +79,66 @@ validation_options: Decorator[Any] = _all(
     ]
 )
 
+result_options: Decorator[Any] = _all(
+    [
+        click.option(
+            "--no-validate", is_flag=True, help="Do not run the result against the original."
+        ),
+        click.option(
+            "--require-validation",
+            is_flag=True,
+            help="Fail where the model cannot be run here, instead of saying so.",
+        ),
+        click.option(
+            "--external-data",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            help="Whether weights go into a file of their own.",
+        ),
+        json_option,
+        click.option("--report", metavar="FILE.json", help="Write the report to a file as well."),
+        click.option("--stats", is_flag=True, help="Show what each rule did and why it declined."),
+        click.option("--time-passes", is_flag=True, help="Show how long each pass took."),
+    ]
+)
+
+target_option: Decorator[Any] = click.option(
+    "--target",
+    default="generic",
+    show_default=True,
+    metavar="NAME|FILE.toml",
+    help="What the result must run on; `onnxopt targets` lists the names.",
+)
+
+measuring_options: Decorator[Any] = _all(
+    [
+        click.option(
+            "--timings",
+            metavar="FILE.json",
+            help="What -O3 measured: used if the file exists, else measured and written there.",
+        ),
+        click.option(
+            "--measure-budget",
+            type=Amount(positive=True),
+            default=60.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long -O3 may measure.",
+        ),
+    ]
+)
+
+freeze_option: Decorator[Any] = click.option(
+    "--freeze-inputs",
+    is_flag=True,
+    help="Make constants of initializers that callers could override.",
+)
+
+opset_option: Decorator[Any] = click.option(
+    "--opset", type=click.IntRange(1), metavar="N", help="Convert to this opset first."
+)
+
 rewriting_options: Decorator[Any] = _all(
     [
         click.option(
@@ -90,13 +150,7 @@ rewriting_options: Decorator[Any] = _all(
             help="Level: 0 reads and writes only; 1 exact rewrites; 2 also those that only change "
             "rounding; 3 what is measured as faster on the target (for generic the same as 2).",
         ),
-        click.option(
-            "--target",
-            default="generic",
-            show_default=True,
-            metavar="NAME|FILE.toml",
-            help="What the result must run on; `onnxopt targets` lists the names.",
-        ),
+        target_option,
         click.option(
             "--passes", metavar="PIPELINE", help="A pipeline that replaces the level's own."
         ),
@@ -122,14 +176,8 @@ rewriting_options: Decorator[Any] = _all(
             metavar="NAME=VALUE",
             help="A size for a symbolic dim; repeatable.",
         ),
-        click.option(
-            "--opset", type=click.IntRange(1), metavar="N", help="Convert to this opset first."
-        ),
-        click.option(
-            "--freeze-inputs",
-            is_flag=True,
-            help="Make constants of initializers that callers could override.",
-        ),
+        opset_option,
+        freeze_option,
     ]
 )
 

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import importlib.util
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,19 @@ if TYPE_CHECKING:
     from .staging import Source
 
 
-def optimise(source: Source, output: Path | None, options: Options) -> Result:
+Repairer = Callable[[Origin, Plan, Options, Stage, Verifier], Repair]
+
+
+def optimise(
+    source: Source, output: Path | None, options: Options, repairer: Repairer = Repair
+) -> Result:
     """Optimises a model and, where an output is given, writes the result there.
+
+    Args:
+        source: The model.
+        output: Where to write the result; None keeps it in memory.
+        options: What to do and how to check it.
+        repairer: What mends a result that does not match.
 
     Raises:
         OnnxoptError: As the command line's exit codes say; nothing is written then.
@@ -49,14 +60,22 @@ def optimise(source: Source, output: Path | None, options: Options) -> Result:
         check_samples_exist(options)
     before = census(origin.peek(), origin.size())
     with Stage(output) as stage:
-        job = _Job(origin, steps, options, stage)
+        job = _Job(origin, steps, options, stage, repairer)
         return job.run(output, before)
 
 
 class _Job:
     """One optimisation on its way through the stages."""
 
-    def __init__(self, origin: Origin, steps: Plan, options: Options, stage: Stage) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        steps: Plan,
+        options: Options,
+        stage: Stage,
+        repairer: Repairer,
+    ) -> None:
+        self._repairer = repairer
         self._origin = origin
         self._steps = steps
         self._options = options
@@ -100,11 +119,12 @@ class _Job:
     def _validate(self, result: Result, outcome: Outcome, candidate: Path) -> None:
         self._options.stage("validating")
         verifier = Verifier(self._origin, self._options)
-        repair = Repair(self._origin, self._steps, self._options, self._stage, verifier)
-        outcome = repair.until_valid(outcome, candidate)
+        repair = self._repairer(self._origin, self._steps, self._options, self._stage, verifier)
+        last = repair.until_valid(outcome, candidate)
         result.validation, result.left_out = repair.validation, repair.left_out
-        if result.left_out:
-            _adopt(result, outcome)
+        result.kept, result.pipeline = repair.kept, repair.pipeline
+        if last is not outcome:
+            _adopt(result, last)
         self._clock.lap("validate")
         _refuse_unverified(result, self._origin, self._options)
 
@@ -193,13 +213,13 @@ def _refuse_unverified(result: Result, origin: Origin, options: Options) -> None
     assert validation is not None
     if validation.status == "failed":
         raise MismatchError(
-            f"{origin.label}: the optimised model does not match and could not be repaired: "
+            f"{origin.label}: the {options.result} model does not match and could not be repaired: "
             f"{validation.reason}",
             result,
         )
     if result.left_out and validation.status != "passed":
         raise MismatchError(
-            f"{origin.label}: the optimised model did not match, and without the rewrites to blame "
+            f"{origin.label}: the {options.result} model did not match, and without the rewrites to blame "
             f"it could not be validated: {validation.reason}",
             result,
         )

@@ -48,6 +48,7 @@ class Options:
         measure_budget: Seconds that measuring may take, at level 3.
         emit: Gets what ``print_after`` prints.
         progress: Gets the name of each stage as it begins.
+        result: What the result is called in messages.
     """
 
     level: int = 2
@@ -75,6 +76,7 @@ class Options:
     measure_budget: float = 60.0
     emit: Callable[[str], None] | None = None
     progress: Callable[[str], None] | None = None
+    result: str = "optimised"
 
     def __post_init__(self) -> None:
         if self.level not in (0, 1, 2, 3):

@@ -41,6 +41,8 @@ class Repair:
         self._verifier = verifier
         self._shapes = self._interface_model()
         self.left_out: list[str] = []
+        self.kept: dict[str, str] = {}
+        self.pipeline = plan.text
         self.validation: Validation | None = None
 
     def until_valid(self, outcome: Outcome, candidate: Path) -> Outcome:
@@ -61,7 +63,9 @@ class Repair:
         """Compares an outcome with the original; writes it as a candidate unless it is written."""
         if candidate is None:
             candidate = self._stage.write(outcome.model, self._options.external_data)
-        return self._verifier.check(candidate, outcome.exact, shapes=self._shapes)
+        return self._verifier.check(
+            candidate, outcome.exact, shapes=self._shapes, working_type=outcome.working_type
+        )
 
     def first_bad(self, outcome: Outcome) -> int | None:
         """Numbers the rewrite after which an outcome fails, from 1.

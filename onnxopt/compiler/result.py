@@ -57,6 +57,7 @@ class Result:
         before: The original in numbers.
         after: The result in numbers.
         left_out: Rewrites that changed the numbers and were therefore left out.
+        kept: Nodes kept in single precision because the results differed without that, with the reason.
         failures: Passes that raised and were left out.
         records: What each run of each pass did, with times.
         sites: Every rewrite made, in order.
@@ -74,6 +75,7 @@ class Result:
     after: Census
     pipeline: str
     left_out: list[str] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     records: list[PassRecord] = field(default_factory=list)
     sites: list[str] = field(default_factory=list)
@@ -108,6 +110,7 @@ class Result:
             "rules": self.stats.to_json(),
             "rewrites": self.sites,
             "left_out": self.left_out,
+            "kept": self.kept,
             "failures": [vars(f) for f in self.failures],
             "measured": None if self.measured is None else self.measured.to_json(),
             "validation": None if self.validation is None else self.validation.to_json(),

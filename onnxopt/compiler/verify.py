@@ -33,20 +33,53 @@ class Verifier:
         self._checks = 0
         self._cache: tempfile.TemporaryDirectory[str] | None = None
 
-    def check(self, candidate: Path, exact: bool, *, shapes: ir.Model | None = None) -> Validation:
+    def check(
+        self,
+        candidate: Path,
+        exact: bool,
+        *,
+        shapes: ir.Model | None = None,
+        working_type: str | None = None,
+    ) -> Validation:
         """Runs a candidate and the original on the same inputs.
 
         Args:
             candidate: The candidate's file.
             exact: Whether only bit-identical rewrites were made.
             shapes: The model whose inputs and dims samples must fit; the original by default.
+            working_type: The shorter float type the candidate was converted to, if it was.
         """
+        model = shapes if shapes is not None else self._origin.peek()
+        return self._validate(
+            self._origin.path, candidate, model, exact, working_type, self._remembered()
+        )
+
+    def compare(
+        self, reference: Path, candidate: Path, working_type: str | None = None
+    ) -> Validation:
+        """Runs two models that take what the original takes, with the same inputs as ever.
+
+        Args:
+            reference: The file of the one that is right.
+            candidate: The file of the other.
+            working_type: The shorter float type the candidate was converted to, if it was.
+        """
+        return self._validate(reference, candidate, self._origin.peek(), False, working_type, None)
+
+    def _validate(
+        self,
+        reference: Path,
+        candidate: Path,
+        model: ir.Model,
+        exact: bool,
+        working_type: str | None,
+        cache: str | None,
+    ) -> Validation:
         from ..runtime.validate import validate
 
         options = self._options
-        model = shapes if shapes is not None else self._origin.peek()
         return validate(
-            self._origin.path,
+            reference,
             candidate,
             feeds=self._samples(model),
             model=model,
@@ -56,7 +89,8 @@ class Verifier:
             timeout_s=options.timeout,
             custom_op_libraries=options.custom_op_libraries,
             exact=exact,
-            cache=self._remembered(),
+            working_type=working_type,
+            cache=cache,
             on_progress=self._progress,
         )
 

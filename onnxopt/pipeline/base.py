@@ -77,6 +77,11 @@ class Pass(abc.ABC):
     summary: ClassVar[str]
     exact: ClassVar[bool] = True
 
+    @property
+    def working_type(self) -> str | None:
+        """The float type in which results are computed after this pass; None where it changes none."""
+        return None
+
     @abc.abstractmethod
     def run(self, context: Context) -> int:
         """Changes the model.

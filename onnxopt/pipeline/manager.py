@@ -43,6 +43,7 @@ class Outcome:
         records: What each run of each pass did.
         failures: Passes that raised and were left out.
         exact: Whether all passes that changed something keep results bit-identical.
+        working_type: The shorter float type that a pass made the model compute in, if any.
     """
 
     model: ir.Model
@@ -51,6 +52,7 @@ class Outcome:
     records: list[PassRecord]
     failures: list[Failure] = field(default_factory=list)
     exact: bool = True
+    working_type: str | None = None
 
 
 @dataclass
@@ -138,7 +140,14 @@ class Manager:
         recorder = Recorder()
         run = _Run(self, context, [recorder, *watchers], skipped, stop)
         run.steps(steps, 0)
-        return Outcome(context.model, context.stats, gate.log, recorder.records, exact=run.exact)
+        return Outcome(
+            context.model,
+            context.stats,
+            gate.log,
+            recorder.records,
+            exact=run.exact,
+            working_type=run.working_type,
+        )
 
     def make(self, call: Call) -> Pass:
         """Builds the pass a step names, without the rules that are disabled."""
@@ -182,6 +191,7 @@ class _Run:
         self._stopped = False
         self._calls = 0
         self.exact = True
+        self.working_type: str | None = None
 
     def steps(self, steps: Sequence[Step], position: int) -> tuple[int, int]:
         """Runs steps from a position on; returns the changes made and the next position."""
@@ -217,6 +227,8 @@ class _Run:
             raise _PassRaised(position, self._calls, step.name, error) from error
         if changes and not step.exact:
             self.exact = False
+        if changes and step.working_type is not None:
+            self.working_type = step.working_type
         return changes
 
 

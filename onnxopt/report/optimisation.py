@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _OPS = 8
 _REWRITES = 12
 _REASONS = 8
+_KEPT = 12
 
 
 def render(out: Console, model: str, result: Result) -> None:
@@ -111,6 +113,7 @@ def _trouble(out: Console, result: Result) -> None:
         for site in result.left_out:
             rule, _, where = site.partition("@")
             out.print(f"  {rule} at {printable(where)}")
+    _kept(out, result.kept)
     for failure in result.failures:
         out.print(f"\nPass {failure.name} failed and was skipped", style="bold yellow")
         out.print(f"  {one_line(failure.message)}")
@@ -121,6 +124,17 @@ def _trouble(out: Console, result: Result) -> None:
         out.print(f"  {one_line(message)}")
     for note in result.stats.notes:
         out.print(f"\nNote: {one_line(note)}")
+
+
+def _kept(out: Console, kept: Mapping[str, str]) -> None:
+    """Names the nodes kept in single precision because the results differed without that."""
+    if not kept:
+        return
+    out.print("\nKept in float32, because the results differed", style="bold yellow")
+    for name, reason in list(kept.items())[:_KEPT]:
+        out.print(f"  {printable(name)}: {one_line(reason)}")
+    if len(kept) > _KEPT:
+        out.print(f"  and {len(kept) - _KEPT} more (--json)")
 
 
 def render_stats(out: Console, stats: Stats) -> None:

@@ -29,6 +29,9 @@ class Runnable(Protocol):
     outputs: list[str]
     """Outputs, in graph order."""
 
+    types: dict[str, str]
+    """Types of the inputs as onnxruntime writes them, such as ``tensor(float16)``; empty where unknown."""
+
     def run(self, feed: Mapping[str, Any]) -> dict[str, Any]:
         """Run on one feed; returns output name -> value, in graph order."""
 
@@ -92,6 +95,7 @@ class _Session:
         self.inputs = [item.name for item in session.get_inputs()]
         self.overridable = [item.name for item in session.get_overridable_initializers()]
         self.outputs = [item.name for item in session.get_outputs()]
+        self.types = {item.name: item.type for item in session.get_inputs()}
 
     def run(self, feed: Mapping[str, Any]) -> dict[str, Any]:
         return dict(zip(self.outputs, run_session(self._session, feed), strict=True))
@@ -111,6 +115,7 @@ class _Reference:
         overridable = model.ir_version >= 4
         self.overridable = [name for name in names if name in initializers and overridable]
         self.outputs = [item.name for item in model.graph.output]
+        self.types: dict[str, str] = {}
 
     def run(self, feed: Mapping[str, Any]) -> dict[str, Any]:
         results = self._evaluator.run(None, dict(feed))

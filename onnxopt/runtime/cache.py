@@ -26,7 +26,17 @@ from onnxopt.runtime.source import Sample
 
 _META = "reference.json"
 _MAX_BYTES = 1 << 30
-_JUDGING = ("candidate", "rtol", "atol", "exact", "precision", "cache", "timeout_s", "budget_s")
+_JUDGING = (
+    "candidate",
+    "rtol",
+    "atol",
+    "exact",
+    "precision",
+    "working_type",
+    "cache",
+    "timeout_s",
+    "budget_s",
+)
 
 
 class Store:

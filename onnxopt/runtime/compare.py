@@ -73,6 +73,7 @@ def compare_outputs(
     atol: float | None = None,
     exact: bool = False,
     precision: str | None = None,
+    converted: bool = False,
 ) -> list[OutputDiff]:
     """Compare the outputs of one run.
 
@@ -83,11 +84,18 @@ def compare_outputs(
         atol: absolute tolerance for floating point; None for defaults by dtype.
         exact: only bit-exact rewrites were applied, so only the runtime's own rounding may differ.
         precision: coarsest float type inside the model (``float16``, ``bfloat16``), if any.
+        converted: the candidate was converted to that type, and the reference was not.
 
     Returns:
         One entry an output (a leaf, for containers), in the reference's order.
     """
-    options = {"rtol": rtol, "atol": atol, "exact": exact, "precision": precision}
+    options = {
+        "rtol": rtol,
+        "atol": atol,
+        "exact": exact,
+        "precision": precision,
+        "converted": converted,
+    }
     diffs: list[OutputDiff] = []
     for name, expected in reference.items():
         if name not in candidate:

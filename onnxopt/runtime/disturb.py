@@ -48,7 +48,7 @@ def measure_noise(
             if not run.floors:
                 continue
             progress("noise-run", number)
-            _disturb(run, model, source.feed(run.sample), perturbations)
+            _disturb(run, model, source.feed(run.sample), perturbations, job.working_type)
         del model
 
 
@@ -87,9 +87,15 @@ def _measurable(diff: OutputDiff) -> bool:
     return not diff.ok and (not diff.problem or diff.problem.startswith("shape "))
 
 
-def _disturb(run: Run, model: Runnable, feed: dict[str, Any], perturbations: int) -> None:
+def _disturb(
+    run: Run, model: Runnable, feed: dict[str, Any], perturbations: int, precision: str | None
+) -> None:
     """Run on the feed itself, or on so many perturbed versions of it."""
-    feeds = [perturb(feed, seed) for seed in range(perturbations)] if perturbations else [feed]
+    feeds = (
+        [perturb(feed, seed, precision) for seed in range(perturbations)]
+        if perturbations
+        else [feed]
+    )
     for disturbed in feeds:
         if disturbed is None:  # no floating-point input
             return

@@ -42,7 +42,9 @@ class Job:
         rtol: the user's relative tolerance.
         atol: the user's absolute tolerance.
         exact: only bit-exact rewrites were applied.
-        precision: coarsest float type inside the model.
+        precision: coarsest float type inside either model.
+        working_type: the shorter float type the candidate was converted to, if it was; its inputs and outputs
+            may then be of that type.
         custom_op_libraries: paths of shared libraries.
         budget_s: seconds after which no further *generated* sample is begun.
         timeout_s: seconds after which the parent gives up on a phase.
@@ -64,6 +66,7 @@ class Job:
     atol: float | None = None
     exact: bool = False
     precision: str | None = None
+    working_type: str | None = None
     custom_op_libraries: list[str] = field(default_factory=list)
     budget_s: float = 10.0
     timeout_s: float = 600.0

@@ -25,7 +25,7 @@ import numpy as np
 from onnxopt.runtime.compare import OutputDiff, compare_outputs
 from onnxopt.runtime.metrics import Figures, error_magnitude, local_peak, measure
 from onnxopt.runtime.tensors import is_extended
-from onnxopt.runtime.tolerance import family
+from onnxopt.runtime.tolerance import coarser, family
 
 FACTOR = 4.0
 FACTOR_EXACT = 2.0
@@ -122,31 +122,34 @@ class NoiseFloor:
         return diff.figures.rms <= factor * self.worst.rms
 
 
-def perturb(feed: Mapping[str, Any], seed: int) -> dict[str, Any] | None:
+def perturb(
+    feed: Mapping[str, Any], seed: int, precision: str | None = None
+) -> dict[str, Any] | None:
     """A feed with every floating-point input changed by a few units in the last place.
 
     Args:
         feed: input name -> value.
         seed: seed of the perturbation.
+        precision: the coarsest float type that either model computes in, whose last places then count.
 
     Returns:
         The perturbed feed; None when it has no floating-point tensor.
     """
     rng = np.random.default_rng((seed, 77))
-    result = {name: _perturbed(value, rng) for name, value in feed.items()}
+    result = {name: _perturbed(value, rng, precision) for name, value in feed.items()}
     changed = any(result[name] is not feed[name] for name in feed)
     return result if changed else None
 
 
-def _perturbed(value: Any, rng: np.random.Generator) -> Any:
+def _perturbed(value: Any, rng: np.random.Generator, precision: str | None) -> Any:
     if isinstance(value, list):
-        items = [_perturbed(item, rng) for item in value]
+        items = [_perturbed(item, rng, precision) for item in value]
         same = all(new is old for new, old in zip(items, value, strict=True))
         return value if same else items
     if not isinstance(value, np.ndarray) or value.dtype.name not in _PERTURBATION:
         return value
     wide = value.astype(np.float64)
-    size = _PERTURBATION[value.dtype.name]
+    size = _PERTURBATION[coarser(value.dtype.name, precision) or value.dtype.name]
     factor = 1.0 + size * rng.uniform(-1.0, 1.0, value.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         changed = wide * factor

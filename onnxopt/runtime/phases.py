@@ -15,6 +15,7 @@ from onnxopt.runtime.compare import OutputDiff, compare_outputs, leaves
 from onnxopt.runtime.job import Job
 from onnxopt.runtime.noise import NoiseFloor
 from onnxopt.runtime.providers import CPU
+from onnxopt.runtime.retyped import shortened, widened
 from onnxopt.runtime.sessions import one_line
 from onnxopt.runtime.source import Sample, Source, shapes_of
 
@@ -165,11 +166,13 @@ def run_candidate(
         if run.sample.overriding and not set(feed) <= accepted:
             continue  # its initializers are frozen: there is nothing to override
         try:
-            outputs = model.run(feed)
+            outputs = model.run(feed if job.working_type is None else shortened(feed, model.types))
         except Exception as error:
             raise PhaseError(
                 f"the candidate fails on {run.sample.label}: {one_line(error)}"
             ) from error
+        if job.working_type is not None:
+            outputs = widened(outputs, run.outputs)
         _judge(job, run, outputs, reference.unstable)
 
 
@@ -189,6 +192,7 @@ def _judge(job: Job, run: Run, outputs: dict[str, Any], unstable: set[str]) -> N
         atol=job.atol,
         exact=job.exact,
         precision=job.precision,
+        converted=job.working_type is not None,
     )
     suspects = {diff.name for diff in run.diffs if not diff.ok}
     if suspects:

@@ -22,6 +22,8 @@ _DEFAULTS: dict[str, Tolerance] = {
     "bfloat16": Tolerance(4e-2, 1e-9, 1.6e-2),
     "float8": Tolerance(0.25, 1e-6, 0.1),
 }
+# In a model that was converted, every weight and every operator rounds, one after the other.
+_CONVERTED = 5.0
 _COARSENESS = ("float64", "float32", "float16", "bfloat16", "float8")
 
 
@@ -34,6 +36,12 @@ def family(dtype: str) -> str | None:
     return dtype if dtype in _DEFAULTS else None
 
 
+def coarser(one: str | None, other: str | None) -> str | None:
+    """The coarser of two float types by name; None stands for what the outputs themselves say."""
+    known = [name for name in (one, other) if name in _COARSENESS]
+    return max(known, key=_COARSENESS.index, default=None)
+
+
 def tolerance_for(
     dtype: str,
     *,
@@ -41,6 +49,7 @@ def tolerance_for(
     atol: float | None = None,
     exact: bool = False,
     precision: str | None = None,
+    converted: bool = False,
 ) -> Tolerance:
     """The tolerance of a floating-point output.
 
@@ -51,6 +60,7 @@ def tolerance_for(
         atol: the user's absolute tolerance.
         exact: only bit-exact rewrites were applied.
         precision: the coarsest float type used inside the model, when coarser than the output's.
+        converted: the candidate was converted to that precision, and the reference was not.
 
     Returns:
         The tolerance; zero throughout for integers, booleans and strings.
@@ -65,4 +75,6 @@ def tolerance_for(
     base = _DEFAULTS[row]
     if exact and row in ("float64", "float32"):
         return Tolerance(base.rtol / 10, base.atol, base.scale_tol / 10)
+    if converted:
+        return Tolerance(base.rtol * _CONVERTED, base.atol, base.scale_tol * _CONVERTED)
     return base

@@ -19,6 +19,7 @@ from onnxopt.runtime import providers as provider_names
 from onnxopt.runtime.inputs import DEFAULT_SAMPLES, GeneratedFeeds
 from onnxopt.runtime.job import Job
 from onnxopt.runtime.running import Progress, Request, run_on
+from onnxopt.runtime.tolerance import coarser
 from onnxopt.runtime.validation import ProviderResult, Status, Validation
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def validate(
     timeout_s: float = 600.0,
     custom_op_libraries: Sequence[Path_] = (),
     exact: bool = False,
+    working_type: str | None = None,
     samples: int = DEFAULT_SAMPLES,
     seed: int = 0,
     budget_s: float = 10.0,
@@ -60,6 +62,8 @@ def validate(
         timeout_s: time limit of each phase, in seconds.
         custom_op_libraries: shared libraries that register custom operators.
         exact: only bit-exact rewrites were applied: tolerances are tighter.
+        working_type: the shorter float type the candidate was converted to, such as ``float16``: its tolerance
+            applies, and its inputs and outputs may be of that type.
         samples: how many samples to generate.
         seed: seed of generated samples.
         budget_s: seconds after which no further generated sample is begun (two are always run).
@@ -87,6 +91,7 @@ def validate(
         rtol=rtol,
         atol=atol,
         exact=exact,
+        working_type=working_type,
         custom_op_libraries=_libraries(custom_op_libraries),
         budget_s=budget_s,
         timeout_s=timeout_s,
@@ -123,12 +128,16 @@ def compare(
         The verdict: failed without running anything where the interfaces differ.
     """
     from onnxopt.runtime.interface import differences
+    from onnxopt.runtime.modelfacts import precision
 
     model = _load(_absolute(reference)) if model is None else model
     other = _load(_absolute(candidate)) if other is None else other
     wrong, remarks = differences(model, other)
     if wrong:
         return Validation("failed", f"the interfaces differ: {'; '.join(wrong)}", remarks=remarks)
+    mine, theirs = precision(model), precision(other)
+    if theirs != mine and theirs == coarser(mine, theirs):
+        options["working_type"] = theirs
     validation = validate(reference, candidate, feeds=feeds, model=model, **options)
     validation.remarks += remarks
     return validation
@@ -153,7 +162,8 @@ def _prepare(
     else:
         traits, extra = Traits.of(model or _load(job.reference)), {}
     job.feed_count, job.overrides = len(given), bool(extra)
-    job.randomness, job.precision = traits.randomness, traits.precision
+    job.randomness = traits.randomness
+    job.precision = coarser(traits.precision, job.working_type)
     return Request(job, given, extra, traits.small, on_progress)
 
 

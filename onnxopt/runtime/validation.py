@@ -27,6 +27,7 @@ class OutputResult:
         noise_snr_db: SNR of the original against itself under changed rounding, where measured.
         worst_sample: index of the sample with the largest error.
         detail: what differs, in words; '' when nothing does.
+        peak: largest finite magnitude in the reference.
     """
 
     name: str
@@ -41,6 +42,7 @@ class OutputResult:
     noise_snr_db: float | None = None
     worst_sample: int = 0
     detail: str = ""
+    peak: float = 0.0
 
 
 @dataclass

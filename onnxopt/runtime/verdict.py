@@ -69,6 +69,7 @@ def _entry(job: Job, run: Run, diff: OutputDiff, number: int) -> OutputResult:
         f.outside + f.special,
         diff.elements,
         worst_sample=number,
+        peak=f.scale,
     )
     if floor is not None and not math.isinf(floor.worst.snr_db):
         entry.noise_snr_db = floor.worst.snr_db
@@ -95,6 +96,7 @@ def _merge(known: OutputResult, entry: OutputResult) -> OutputResult:
         noise_snr_db=_least(known.noise_snr_db, entry.noise_snr_db),
         differing=known.differing + entry.differing,
         elements=known.elements + entry.elements,
+        peak=max(known.peak, entry.peak),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import onnx_ir as ir
 
 from ..errors import UsageError
-from .target import Target
+from .target import GENERIC, Target
 
 TYPES = {
     "float16": ir.DataType.FLOAT16,
@@ -58,6 +59,19 @@ def load_target(name: str) -> Target:
     Raises:
         UsageError: There is no such target, or its file is not what a target's should be.
     """
+    target = _find(name)
+    return target if target.name == GENERIC.name else _on_top_of(_find(GENERIC.name), target)
+
+
+def _on_top_of(base: Target, target: Target) -> Target:
+    """Adds to what a target keeps in single precision what any runtime should."""
+    types = {*base.keep, *target.keep}
+    none: frozenset[str] = frozenset()
+    keep = {to: base.keep.get(to, none) | target.keep.get(to, none) for to in types}
+    return replace(target, keep=keep, reasons={**base.reasons, **target.reasons})
+
+
+def _find(name: str) -> Target:
     if name.endswith(".toml"):
         return _read(Path(name))
     names = target_names()

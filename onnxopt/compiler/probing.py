@@ -1,0 +1,201 @@
+"""Where the error begins: the values inside of the original and of the result, on the same inputs.
+
+Both models are written with values inside as further outputs and validated like any other pair. What is found are the
+nodes to blame:
+
+- whose results, in the original, are beyond the range of the shorter type, and those that read them;
+- else those whose results differ although what they read agrees, and those that make what they read.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from ..analysis.facts import Facts
+from ..io import save
+from ..rewrite.editor import where
+
+if TYPE_CHECKING:
+    from ..runtime.validation import OutputResult
+    from .verify import Verifier
+
+_MOST = 128
+_FIRST = 4
+_LARGEST = {"float16": 65504.0}
+_FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A node to keep in single precision, by the name it is known by, and why."""
+
+    name: str
+    reason: str
+
+
+class Probe:
+    """Compares values inside of two models, as often as asked.
+
+    Args:
+        before: The original, with the passes that come before the conversion.
+        verifier: Runs both.
+        working_type: The shorter type.
+    """
+
+    def __init__(self, before: ir.Model, verifier: Verifier, working_type: str) -> None:
+        self._before = before
+        self._facts = Facts(before)
+        self._verifier = verifier
+        self._working_type = working_type
+        self._rounds = 0
+
+    def look(self, candidate: ir.Model, failed: Sequence[str], kept: set[str]) -> list[Finding]:
+        """Finds the nodes to blame.
+
+        Args:
+            candidate: The result that does not match.
+            failed: The outputs that differ.
+            kept: The names of nodes that are kept already.
+
+        Returns:
+            What to keep besides; empty where nothing inside tells.
+        """
+        self._rounds += 1
+        values = self._shared(candidate, self._behind(failed))
+        coarse = values[:: -(-len(values) // _MOST) or 1]
+        figures = self._measure(candidate, coarse)
+        found = self._too_large(figures, kept)
+        if found:
+            return found
+        if len(coarse) < len(values):
+            figures = self._measure(candidate, self._closer(values, coarse, figures))
+        return self._begins(figures, kept)
+
+    def _closer(
+        self,
+        values: list[ir.Value],
+        coarse: list[ir.Value],
+        figures: dict[str, OutputResult],
+    ) -> list[ir.Value]:
+        """The values between the last of some that agrees and the first that does not."""
+        bad = next((i for i, v in enumerate(coarse) if _differs(figures, v)), len(coarse) - 1)
+        start = values.index(coarse[bad - 1]) if bad else 0
+        return values[start : start + _MOST]
+
+    def _behind(self, failed: Sequence[str]) -> set[ir.Node]:
+        """The nodes that outputs depend on."""
+        outputs = [v for v in self._before.graph.outputs if v.name in failed]
+        found: set[ir.Node] = set()
+        stack = [n for v in outputs if (n := v.producer()) is not None]
+        while stack:
+            node = stack.pop()
+            if node not in found:
+                found.add(node)
+                stack += [n for v in node.inputs if v is not None and (n := v.producer())]
+        return found
+
+    def _shared(self, candidate: ir.Model, nodes: set[ir.Node]) -> list[ir.Value]:
+        """The values of the main graph that both models have, in order."""
+        facts = Facts(candidate)
+        there = {v.name: v for node in candidate.graph for v in node.outputs}
+        return [
+            value
+            for node in self._before.graph
+            if node in nodes and node.op_type != "Constant"
+            for value in node.outputs
+            if self._facts.dtype(value) == ir.DataType.FLOAT
+            and (other := there.get(value.name)) is not None
+            and facts.dtype(other) in _FLOATS
+        ]
+
+    def _measure(self, candidate: ir.Model, values: Sequence[ir.Value]) -> dict[str, OutputResult]:
+        """Compares values inside; gives the figures by name."""
+        names = {v.name or "" for v in values}
+        with tempfile.TemporaryDirectory(prefix="onnxopt-") as folder:
+            paths: list[Path] = []
+            for number, model in enumerate((self._before, candidate)):
+                path = Path(folder) / f"{number}.onnx"
+                with _exposed(model, names):
+                    save(model, path)
+                paths.append(path)
+            found = self._verifier.compare(paths[0], paths[1], self._working_type)
+        return {output.name: output for result in found.providers for output in result.outputs}
+
+    def _too_large(self, figures: dict[str, OutputResult], kept: set[str]) -> list[Finding]:
+        limit = _LARGEST.get(self._working_type, float("inf"))
+        found: dict[str, str] = {}
+        for node in self._before.graph:
+            for value in node.outputs:
+                figure = figures.get(value.name or "")
+                if figure is None or figure.peak <= limit:
+                    continue
+                reason = f"its result reaches {figure.peak:.3g}"
+                found.setdefault(where(node), reason)
+                for user, _ in value.uses():
+                    found.setdefault(where(user), f"it reads what reaches {figure.peak:.3g}")
+        return [Finding(name, why) for name, why in found.items() if name not in kept]
+
+    def _begins(self, figures: dict[str, OutputResult], kept: set[str]) -> list[Finding]:
+        """The nodes at which a difference begins, the worst first; more of them in each round."""
+        starts: list[tuple[float, ir.Node]] = []
+        for node in self._before.graph:
+            worst = [figures[v.name or ""] for v in node.outputs if _differs(figures, v)]
+            if worst and not any(v is not None and _differs(figures, v) for v in node.inputs):
+                starts.append((min(_snr(figure) for figure in worst), node))
+        starts.sort(key=lambda start: start[0])
+        found: dict[str, str] = {}
+        for snr, node in starts[: _FIRST * 2**self._rounds]:
+            for blamed in self._unkept(node, kept):
+                found[where(blamed)] = f"the error begins here, {snr:.0f} dB below the values"
+        return [Finding(name, reason) for name, reason in found.items()]
+
+    def _unkept(self, node: ir.Node, kept: set[str]) -> list[ir.Node]:
+        """A node and those that make what it reads; where they are kept, those before them."""
+        level, seen = [node], {node}
+        while level:
+            makers = [n for m in level for v in m.inputs if v is not None and (n := v.producer())]
+            makers = [n for n in dict.fromkeys(makers) if n not in seen and n.op_type != "Constant"]
+            fresh = [n for n in (*level, *makers) if where(n) not in kept]
+            if fresh:
+                return fresh
+            seen.update(makers)
+            level = makers
+        return []
+
+
+def _differs(figures: dict[str, OutputResult], value: ir.Value) -> bool:
+    figure = figures.get(value.name or "")
+    return figure is not None and figure.verdict == "differs"
+
+
+def _snr(figure: OutputResult) -> float:
+    return -999.0 if figure.snr_db is None else figure.snr_db
+
+
+@contextmanager
+def _exposed(model: ir.Model, names: set[str]) -> Iterator[None]:
+    """Makes outputs of values inside of the main graph, for a while."""
+    outputs = model.graph.outputs
+    count = len(outputs)
+    facts = Facts(model)
+    untyped = []
+    for value in [v for node in model.graph for v in node.outputs]:
+        if value.name in names and not value.is_graph_output():
+            if value.type is None:
+                dtype = facts.dtype(value)
+                value.type = None if dtype is None else ir.TensorType(dtype)
+                untyped.append(value)
+            outputs.append(value)
+    try:
+        yield
+    finally:
+        del outputs[count:]
+        for value in untyped:
+            value.type = None
