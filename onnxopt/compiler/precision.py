@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import MismatchError, UsageError
+from ..io import save
 from .compile import optimise, run_pipeline
 from .options import Options, check_lists
 from .probing import Probe
@@ -21,7 +23,10 @@ from .repair import Repair
 from .result import Result
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from ..pipeline.manager import Outcome
+    from ..runtime.validation import Validation
     from .plan import Plan
     from .staging import Origin, Source, Stage
     from .verify import Verifier
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 _NAMES = {"fp16": "float16", "bf16": "bfloat16", "float16": "float16", "bfloat16": "bfloat16"}
 _ROUNDS = 8
 _PREPARE = "freeze-legacy-inputs, inline-functions"
+_EMULATED = "the runtime has no kernels for bfloat16: each operator was computed in float32 and rounded to bfloat16"
 _TIDY = "remove-cast, prune-initializers"
 
 
@@ -71,6 +77,11 @@ class Precision:
         return f"{_PREPARE}, convert-precision{{{','.join(options)}}}, {_TIDY}"
 
 
+def _lacks_kernels(validation: Validation) -> bool:
+    """Whether the runtime refused the result for want of an implementation."""
+    return validation.status == "failed" and "NOT_IMPLEMENTED" in validation.reason
+
+
 def _can_be_written(name: str) -> bool:
     """Whether a name can stand in the text of a pipeline."""
     return '"' not in name and ";" not in name
@@ -83,7 +94,13 @@ def convert(source: Source, output: Path | None, precision: Precision, options: 
         OnnxoptError: As for `optimise`.
     """
     asked = dataclasses.replace(options, passes=precision.pipeline(), result="converted")
-    return optimise(source, output, asked, functools.partial(_Keeping, precision))
+    try:
+        return optimise(source, output, asked, functools.partial(_Keeping, precision))
+    except MismatchError as error:
+        own = options.feeds is not None or options.inputs
+        samples = "" if own else ", or validate with samples of your own (--inputs)"
+        remedy = f"keep more nodes in float32 (--keep){samples}"
+        raise MismatchError(f"{error}; {remedy}", error.result) from None
 
 
 class _Keeping(Repair):
@@ -109,6 +126,30 @@ class _Keeping(Repair):
     ) -> None:
         super().__init__(origin, plan, options, stage, verifier)
         self._precision = precision
+        self._emulates = False
+
+    def check(self, outcome: Outcome, candidate: Path | None = None) -> Validation:
+        """Compares an outcome with the original; where bfloat16 has no kernels, with the same roundings."""
+        if candidate is None:
+            candidate = self._stage.write(outcome.model, self._options.external_data)
+        if not self._emulates:
+            found = super().check(outcome, candidate)
+            self._emulates = outcome.working_type == "bfloat16" and _lacks_kernels(found)
+            if not self._emulates:
+                return found
+        with tempfile.TemporaryDirectory(prefix="onnxopt-") as folder:
+            stand_in = Path(folder) / "model.onnx"
+            save(self._runnable(outcome), stand_in)
+            found = super().check(outcome, stand_in)
+        found.remarks.append(_EMULATED)
+        return found
+
+    def _runnable(self, outcome: Outcome) -> ir.Model:
+        """What can be run here in the result's place."""
+        if not self._emulates:
+            return outcome.model
+        steps = f"{self.pipeline}, widen-bfloat16"
+        return run_pipeline(self._origin, steps, self._options, quiet=True).model
 
     def until_valid(self, outcome: Outcome, candidate: Path) -> Outcome:
         """Returns the first outcome that validates, or the last one tried."""
@@ -119,13 +160,15 @@ class _Keeping(Repair):
                 break
             self._options.stage("looking for the layers that lose precision")
             probe = probe or self._probe(outcome.working_type)
-            found = probe.look(outcome.model, self._failed(), set(self.kept))
+            found = probe.look(self._runnable(outcome), self._failed(), set(self.kept))
             fresh = {f.name: f.reason for f in found if _can_be_written(f.name)}
             if not fresh:
                 break
             self.kept.update(fresh)
-            outcome = self._again()
-            self.validation = self.check(outcome)
+            last = self._again()
+            if last.working_type is None:  # nothing is left that is converted
+                break
+            outcome, self.validation = last, self.check(last)
         return outcome
 
     def _failed(self) -> list[str]:

@@ -9,6 +9,7 @@ nodes to blame:
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -144,16 +145,17 @@ class Probe:
 
     def _begins(self, figures: dict[str, OutputResult], kept: set[str]) -> list[Finding]:
         """The nodes at which a difference begins, the worst first; more of them in each round."""
-        starts: list[tuple[float, ir.Node]] = []
+        starts: list[tuple[float, str, ir.Node]] = []
         for node in self._before.graph:
             worst = [figures[v.name or ""] for v in node.outputs if _differs(figures, v)]
             if worst and not any(v is not None and _differs(figures, v) for v in node.inputs):
-                starts.append((min(_snr(figure) for figure in worst), node))
+                figure = min(worst, key=_snr)
+                starts.append((_snr(figure), figure.detail, node))
         starts.sort(key=lambda start: start[0])
         found: dict[str, str] = {}
-        for snr, node in starts[: _FIRST * 2**self._rounds]:
+        for _, detail, node in starts[: _FIRST * 2**self._rounds]:
             for blamed in self._unkept(node, kept):
-                found[where(blamed)] = f"the error begins here, {snr:.0f} dB below the values"
+                found[where(blamed)] = f"the error begins at {where(node)}: {detail}"
         return [Finding(name, reason) for name, reason in found.items()]
 
     def _unkept(self, node: ir.Node, kept: set[str]) -> list[ir.Node]:
@@ -176,7 +178,7 @@ def _differs(figures: dict[str, OutputResult], value: ir.Value) -> bool:
 
 
 def _snr(figure: OutputResult) -> float:
-    return -999.0 if figure.snr_db is None else figure.snr_db
+    return -math.inf if figure.snr_db is None else figure.snr_db
 
 
 @contextmanager

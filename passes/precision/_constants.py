@@ -15,7 +15,11 @@ import onnx_ir as ir
 
 _MASK = 1e6
 _FEW = 16
-_TINY = 0.5
+_RANGE = {
+    ir.DataType.FLOAT16: (65504.0, 2.0**-24),
+    ir.DataType.BFLOAT16: (2.0**128 - 2.0**120, 2.0**-133),
+}
+"""The largest finite number of each type, and the smallest above zero."""
 _LAZY_ABOVE = 1 << 16
 
 
@@ -42,18 +46,20 @@ def survey(tensor: ir.TensorProtocol, to: ir.DataType) -> Survey:
         to: The shorter type.
     """
     array = tensor.numpy().reshape(-1)
-    if to != ir.DataType.FLOAT16 or not array.size:
+    if not array.size:
         return Survey()
-    limits = np.finfo(np.float16)
+    top, least = _RANGE[to]
     size = np.abs(array)
     peak = float(size.max())
     masks = False
-    if not peak < float(limits.max) + 16:  # what is below rounds to the largest value; NaN goes on
-        beyond = np.isfinite(array) & (size > float(limits.max))
+    if not peak <= top:  # NaN goes on
+        beyond = np.isfinite(array) & (size > top)
         masks = bool(beyond.any())
         if masks and not _is_mask(array, size, beyond):
-            return Survey(f"a constant holds {peak:.3g}, which float16 cannot hold")
-    lost = int(((size > 0) & (size <= _TINY * float(limits.smallest_subnormal))).sum())
+            return Survey(
+                f"a constant holds {float(size[beyond].max()):.3g}, out of the type's range"
+            )
+    lost = int(np.count_nonzero((size > 0) & (size <= least / 2)))
     if lost and array.size <= _FEW:
         return Survey(f"a constant of {float(size[size > 0].min()):.3g} would become zero")
     return Survey("", masks, lost / array.size)
@@ -86,9 +92,8 @@ def _compute(tensor: ir.TensorProtocol, to: ir.DataType) -> ir.TensorProtocol:
     array = tensor.numpy()
     with np.errstate(over="ignore", invalid="ignore"):
         short = array.astype(to.numpy())
-        if to == ir.DataType.FLOAT16:
-            top = np.finfo(np.float16).max
-            lost = np.isinf(short) & np.isfinite(array)
-            if lost.any():
-                short = np.where(lost, np.copysign(top, short), short)
+    if to in _RANGE:
+        lost = np.isinf(short) & np.isfinite(array)
+        if lost.any():
+            short = np.where(lost, np.copysign(_RANGE[to][0], array), array).astype(to.numpy())
     return ir.Tensor(np.asarray(short, order="C"), dtype=to)

@@ -5,7 +5,7 @@ from __future__ import annotations
 MOVES = frozenset(
     {
         "Cast", "CastLike", "Compress", "Concat", "ConstantOfShape", "DepthToSpace", "Dropout", "Expand",
-        "EyeLike", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "Pad", "Reshape",
+        "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "Pad", "Reshape",
         "ReverseSequence", "ScatterElements", "ScatterND", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile",
         "Transpose", "Trilu", "Unsqueeze", "Upsample", "Where",
     }

@@ -18,7 +18,7 @@ from onnxopt.analysis.facts import Facts
 from onnxopt.analysis.fallback import schema_of
 
 SINGLE = ir.DataType.FLOAT
-TYPE_ATTRIBUTES = {"Cast": "to", "EyeLike": "dtype", "ConstantOfShape": "value"}
+TYPE_ATTRIBUTES = {"Cast": "to", "ConstantOfShape": "value"}
 """Operators whose result has the type that an attribute says."""
 AS_IT_COMES = frozenset({"Cast", "CastLike"})
 """Operators that take their first operand in whatever type it has."""
@@ -32,11 +32,13 @@ class Operands:
         inputs: Positions of inputs.
         outputs: Positions of outputs.
         reason: Why the node cannot change, where it cannot; both sets are empty then.
+        unsupported: Whether that is because the schema does not allow the type.
     """
 
     inputs: frozenset[int] = field(default_factory=frozenset)
     outputs: frozenset[int] = field(default_factory=frozenset)
     reason: str = ""
+    unsupported: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ def operands(
     inputs = frozenset(i for i, variable in ins if variable not in fixed)
     outputs = frozenset(i for i, variable in outs if variable not in fixed)
     if not inputs and not outputs and (ins or outs):
-        return Operands(reason=f"the operator does not take {spelt(to)} at opset {version}")
+        reason = f"the operator does not take {spelt(to)} at opset {version}"
+        return Operands(reason=reason, unsupported=True)
     bound = {variable for i, variable in ins if i in inputs}
     loose = {variable for i, variable in outs if i in outputs} - bound
     if loose and node.op_type not in TYPE_ATTRIBUTES:
@@ -141,9 +144,14 @@ def _unclear(node: ir.Node, facts: Facts) -> str:
             return "it works on sequences or optionals"
         if fact.dtype is None:
             return f"the type of {value.name!r} is unknown"
-    if any(attr.is_ref() for attr in node.attributes.values()):
-        return "an attribute refers to a function's"
+    if "reduction" in node.attributes and node.op_type.startswith("Scatter"):
+        # Sums in the shorter type lose digits, and few runtimes have a kernel for them.
+        return "it adds up what falls on one place" if _reduces(node) else ""
     return ""
+
+
+def _reduces(node: ir.Node) -> bool:
+    return node.attributes["reduction"].as_string() != "none"
 
 
 def _single(values: Sequence[ir.Value | None], facts: Facts) -> list[int]:

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from onnxopt.analysis.effects import is_function_call, subgraphs
+from onnxopt.analysis.effects import is_function_call, is_random, subgraphs
 from onnxopt.analysis.facts import Facts
 from onnxopt.rewrite.scopes import owner
 
 from ._constants import Survey, survey
 from ._kinds import CONTROL, HEAVY, MOVES, NARROWS, WIDENS
-from ._operands import AS_IT_COMES, SINGLE, Operands, operands
+from ._operands import AS_IT_COMES, SINGLE, Operands, operands, signature, spelt
 from ._request import Request
 
 _NEAR_QUANTISED = ("DequantizeLinear", "QuantizeLinear")
@@ -48,6 +48,17 @@ class Plan:
     surveys: dict[ir.Value, Survey] = field(default_factory=dict)
     converted: frozenset[ir.Value] = frozenset()
     holders: dict[ir.Graph, ir.Node] = field(default_factory=dict)
+
+    @property
+    def unsupported(self) -> list[ir.Node]:
+        """The nodes whose schema does not allow the shorter type."""
+        return [node for node in self.reasons if self.operands[node].unsupported]
+
+    @property
+    def pays(self) -> bool:
+        """Whether what takes the time becomes faster, or there is nothing such and other nodes do."""
+        heavy = [node for node in self.operands if node.op_type in HEAVY]
+        return any(node in self.short for node in heavy or self.short)
 
     def is_short(self, value: ir.Value) -> bool:
         """Whether a value that is no constant has the shorter type afterwards."""
@@ -97,7 +108,7 @@ def _consider(plan: Plan, node: ir.Node, facts: Facts, request: Request) -> None
     if node.domain == "" and node.op_type == "Constant":
         return
     if node.domain == "" and node.op_type in CONTROL:
-        found = _control(node, facts)
+        found = _control(node, facts, request.to)
     elif is_function_call(node, facts.model):
         found = Operands(reason="it calls a function of the model")
     else:
@@ -108,6 +119,7 @@ def _consider(plan: Plan, node: ir.Node, facts: Facts, request: Request) -> None
     plan.operands[node] = found
     reason = (
         found.reason
+        or ("another type draws other numbers" if is_random(node) else "")
         or _inherited(plan, node, request)
         or _quantised(node)
         or _held(plan, node, found, facts)
@@ -118,10 +130,13 @@ def _consider(plan: Plan, node: ir.Node, facts: Facts, request: Request) -> None
         plan.short.add(node)
 
 
-def _control(node: ir.Node, facts: Facts) -> Operands:
+def _control(node: ir.Node, facts: Facts, to: ir.DataType) -> Operands:
     """What a node with bodies returns; what it carries from step to step stays as it is."""
     if node.op_type != "If":
         return Operands(reason="it carries values from step to step")
+    known = signature("", "If", facts.opset(node) or 0)
+    if known is None or f"tensor({spelt(to)})" not in known.allowed["V"]:
+        return Operands(reason=f"the operator does not take {spelt(to)} at this opset")
     singles = frozenset(v.index() or 0 for v in node.outputs if facts.dtype(v) == SINGLE)
     for graph in subgraphs(node):
         singles -= {i for i, v in enumerate(graph.outputs) if facts.dtype(v) != SINGLE}

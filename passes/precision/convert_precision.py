@@ -15,17 +15,14 @@ from typing import ClassVar
 import onnx_ir as ir
 
 from onnxopt.pipeline.base import Context, Pass
-from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.scopes import differentiates
 
+from ._account import report
 from ._apply import Conversion
 from ._counterparts import RULE
-from ._operands import SINGLE, spelt
-from ._plan import Plan, make_plan
+from ._operands import SINGLE, signature, spelt
+from ._plan import make_plan
 from ._request import Request, check_names, chosen, short_type, words
-
-_FLUSHED = 0.1
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -74,8 +71,8 @@ class ConvertPrecision(Pass):
             context.stats.note(f"{RULE}: {refusal}")
             return 0
         plan = make_plan(context.facts, graphs, request)
-        _report(context, plan)
-        if not (plan.short or plan.converted) or not context.gate.admits(
+        report(context.stats, plan)
+        if not (plan.pays or plan.converted) or not context.gate.admits(
             RULE, model.graph.name or ""
         ):
             return 0
@@ -93,6 +90,12 @@ def _refusal(model: ir.Model, to: ir.DataType) -> str:
     """Why there is nothing to convert, or ''."""
     if differentiates(model):
         return "the model differentiates itself, so that its nodes must stay as they are"
+    if "" not in model.opset_imports and "ai.onnx" not in model.opset_imports:
+        return "the model does not import the operator set that has the conversion"
+    version = model.opset_imports.get("", model.opset_imports.get("ai.onnx", 0))
+    cast = signature("", "Cast", version)
+    if cast is None or f"tensor({spelt(to)})" not in cast.allowed["T2"]:
+        return f"opset {version} has no conversion to {spelt(to)}; convert the model to a newer one"
     held: Counter[ir.DataType] = Counter()
     for graph in model.graphs():
         for value in graph.initializers.values():
@@ -101,22 +104,3 @@ def _refusal(model: ir.Model, to: ir.DataType) -> str:
     if held[to] > held[SINGLE]:
         return f"nothing to convert, the model computes in {spelt(to)} already"
     return ""
-
-
-def _report(context: Context, plan: Plan) -> None:
-    """Records what stays in single precision and why, and what happens to constants."""
-    for node, reason in plan.reasons.items():
-        context.stats.decline(RULE, where(node), f"{node.op_type}: {reason}")
-    if not plan.short:
-        context.stats.note(f"{RULE}: nothing can be computed in {spelt(plan.to)}")
-    masks = [v.name or "" for v, found in plan.surveys.items() if found.masks and not found.reason]
-    if masks:
-        more = f" and {len(masks) - _SHOWN} more" if len(masks) > _SHOWN else ""
-        context.stats.note(
-            f"{RULE}: mask values beyond the range of {spelt(plan.to)} become its extremes: "
-            f"{', '.join(masks[:_SHOWN])}{more}"
-        )
-    for value, found in plan.surveys.items():
-        if found.flushed > _FLUSHED:
-            share = f"{100 * found.flushed:.0f}%"
-            context.stats.note(f"{RULE}: {share} of the numbers in {value.name} become zero")
