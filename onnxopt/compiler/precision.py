@@ -124,31 +124,37 @@ class _Keeping(Repair):
         stage: Stage,
         verifier: Verifier,
     ) -> None:
+        from ..runtime.providers import CPU, resolve
+
         super().__init__(origin, plan, options, stage, verifier)
         self._precision = precision
-        self._emulates = False
+        self._emulates = set(resolve(options.providers)) == {CPU}
 
     def check(self, outcome: Outcome, candidate: Path | None = None) -> Validation:
-        """Compares an outcome with the original; where bfloat16 has no kernels, with the same roundings."""
+        """Compares an outcome with the original.
+
+        The CPU leaves out the roundings between operators, or has no kernels at all. So there the same
+        computation with all its roundings is judged first, and the outcome itself must pass as well, if it runs.
+        """
         if candidate is None:
             candidate = self._stage.write(outcome.model, self._options.external_data)
-        if not self._emulates:
-            found = super().check(outcome, candidate)
-            self._emulates = outcome.working_type == "bfloat16" and _lacks_kernels(found)
-            if not self._emulates:
-                return found
+        if not self._emulates or outcome.working_type is None:
+            return super().check(outcome, candidate)
         with tempfile.TemporaryDirectory(prefix="onnxopt-") as folder:
             stand_in = Path(folder) / "model.onnx"
             save(self._runnable(outcome), stand_in)
             found = super().check(outcome, stand_in)
-        found.remarks.append(_EMULATED)
-        return found
+        found.remarks.append(_EMULATED.format(outcome.working_type))
+        if found.status != "passed":
+            return found
+        itself = super().check(outcome, candidate)
+        return found if itself.status == "passed" or _lacks_kernels(itself) else itself
 
     def _runnable(self, outcome: Outcome) -> ir.Model:
-        """What can be run here in the result's place."""
+        """What is run in the result's place."""
         if not self._emulates:
             return outcome.model
-        steps = f"{self.pipeline}, widen-bfloat16"
+        steps = f"{self.pipeline}, emulate-precision{{of={outcome.working_type}}}"
         return run_pipeline(self._origin, steps, self._options, quiet=True).model
 
     def until_valid(self, outcome: Outcome, candidate: Path) -> Outcome:

@@ -1,7 +1,8 @@
-"""Runs bfloat16 models where there are no kernels for it, with the same roundings.
+"""Rounds as kernels for a shorter type do, on a runtime that has none.
 
-Each operator computes in single precision and its results are rounded to bfloat16, which is what a kernel for
-bfloat16 does. Conversions, and what only hands values on, stay as they are.
+Each operator computes in single precision and its results are rounded, by conversions that stand in the graph. Runtimes
+without kernels convert by themselves, but leave out the roundings between operators, so that overflows go
+unseen. Conversions, and what only hands values on, stay as they are.
 """
 
 from __future__ import annotations
@@ -19,28 +20,34 @@ from onnxopt.rewrite.scopes import owner
 from ._constants import rounded
 from ._kinds import CONTROL
 from ._operands import SINGLE, TYPE_ATTRIBUTES
+from ._request import short_type
 
-_SHORT = ir.DataType.BFLOAT16
 _AS_THEY_ARE = CONTROL | {"Cast", "Constant"}
 
 
 @dataclass(frozen=True)
-class WidenBfloat16(Pass):
-    """Computes in single precision what is bfloat16, and rounds every result to it.
+class EmulatePrecision(Pass):
+    """Computes in single precision what is of a shorter type, and rounds every result to it.
+
+    Attributes:
+        of: The shorter type: ``float16`` or ``bfloat16``.
 
     Example: bfloat16 y = MatMul(a, b) -> y = Cast<to=BFLOAT16>(MatMul(Cast<to=FLOAT>(a), Cast<to=FLOAT>(b)))
     """
 
-    name: ClassVar[str] = "widen-bfloat16"
-    summary: ClassVar[str] = (
-        "Compute bfloat16 in float32 with the same roundings, where kernels lack."
-    )
+    name: ClassVar[str] = "emulate-precision"
+    summary: ClassVar[str] = "Compute a shorter type in float32, with the same roundings."
     exact: ClassVar[bool] = False
+    of: str = "bfloat16"
 
     def run(self, context: Context) -> int:
-        """Changes every node that reads or makes bfloat16."""
+        """Changes every node that reads or makes values of the type.
+
+        Raises:
+            UsageError: The type is none that models are converted to.
+        """
         scopes = context.editor.scopes
-        work = _Work(context, context.editor.names)
+        work = _Work(context, context.editor.names, short_type(self.of))
         graphs = [g for g in scopes.graphs() if scopes.of(g).function is None]
         changed = sum(work.widen(node) for graph in graphs for node in list(graph))
         if changed:
@@ -52,6 +59,7 @@ class WidenBfloat16(Pass):
 class _Work:
     context: Context
     names: Names
+    short: ir.DataType
     wide: dict[ir.Value, ir.Value] = field(default_factory=dict)
 
     def widen(self, node: ir.Node) -> int:
@@ -59,8 +67,8 @@ class _Work:
         if node.domain == "" and node.op_type in _AS_THEY_ARE:
             return 0
         dtype = self.context.facts.dtype
-        inputs = [i for i, v in enumerate(node.inputs) if v is not None and dtype(v) == _SHORT]
-        outputs = [v for v in node.outputs if dtype(v) == _SHORT]
+        inputs = [i for i, v in enumerate(node.inputs) if v is not None and dtype(v) == self.short]
+        outputs = [v for v in node.outputs if dtype(v) == self.short]
         for index in inputs:
             value = node.inputs[index]
             assert value is not None
@@ -88,7 +96,7 @@ class _Work:
     def _round(self, value: ir.Value, maker: ir.Node) -> None:
         """Lets a conversion make a value that a node made, which makes it in single precision."""
         graph = owner(maker)
-        node = self._cast(value, _SHORT)
+        node = self._cast(value, self.short)
         short = node.outputs[0]
         uses = [(user, index) for user, index in value.uses() if user is not node]
         for user, index in uses:
@@ -110,5 +118,5 @@ class _Work:
         node = ir.Node("", "Cast", [value], [attribute], outputs=[result], name=name)
         maker = value.producer()
         if maker is not None:
-            provenance.record("widen-bfloat16", [node], [maker])
+            provenance.record("emulate-precision", [node], [maker])
         return node
