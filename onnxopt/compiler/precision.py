@@ -143,7 +143,13 @@ class _Keeping(Repair):
         with tempfile.TemporaryDirectory(prefix="onnxopt-") as folder:
             stand_in = Path(folder) / "model.onnx"
             save(self._runnable(outcome), stand_in)
-            found = super().check(outcome, stand_in)
+            found = self._verifier.check(
+                stand_in,
+                False,
+                shapes=self._shapes,
+                working_type=outcome.working_type,
+                as_written=True,
+            )
         found.remarks.append(_EMULATED.format(outcome.working_type))
         if found.status != "passed":
             return found
@@ -187,7 +193,7 @@ class _Keeping(Repair):
     def _probe(self, working_type: str) -> Probe:
         steps = ", ".join(part for part in (self._plan.interface, _PREPARE) if part)
         before = run_pipeline(self._origin, steps, self._options, quiet=True).model
-        return Probe(before, self._verifier, working_type)
+        return Probe(before, self._verifier, working_type, as_written=self._emulates)
 
     def _again(self) -> Outcome:
         body = self._precision.pipeline(self.kept)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _MOST = 128
 _FIRST = 4
+_CLEAN = 100.0
 _LARGEST = {"float16": 65504.0}
 _FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
@@ -48,9 +49,13 @@ class Probe:
         before: The original, with the passes that come before the conversion.
         verifier: Runs both.
         working_type: The shorter type.
+        as_written: Whether to run results without the runtime's own optimisations.
     """
 
-    def __init__(self, before: ir.Model, verifier: Verifier, working_type: str) -> None:
+    def __init__(
+        self, before: ir.Model, verifier: Verifier, working_type: str, *, as_written: bool
+    ) -> None:
+        self._as_written = as_written
         self._before = before
         self._facts = Facts(before)
         self._verifier = verifier
@@ -118,7 +123,7 @@ class Probe:
 
     def _measure(self, candidate: ir.Model, values: Sequence[ir.Value]) -> dict[str, OutputResult]:
         """Compares values inside; gives the figures by name."""
-        names = {v.name or "" for v in values}
+        names = [v.name or "" for v in values]
         with tempfile.TemporaryDirectory(prefix="onnxopt-") as folder:
             paths: list[Path] = []
             for number, model in enumerate((self._before, candidate)):
@@ -126,7 +131,9 @@ class Probe:
                 with _exposed(model, names):
                     save(model, path)
                 paths.append(path)
-            found = self._verifier.compare(paths[0], paths[1], self._working_type)
+            found = self._verifier.compare(
+                *paths, working_type=self._working_type, as_written=self._as_written
+            )
         return {output.name: output for result in found.providers for output in result.outputs}
 
     def _too_large(self, figures: dict[str, OutputResult], kept: set[str]) -> list[Finding]:
@@ -152,17 +159,37 @@ class Probe:
                 figure = min(worst, key=_snr)
                 starts.append((_snr(figure), figure.detail, node))
         starts.sort(key=lambda start: start[0])
+        if not starts:
+            return self._grows(figures, kept)
         found: dict[str, str] = {}
         for _, detail, node in starts[: _FIRST * 2**self._rounds]:
             for blamed in self._unkept(node, kept):
                 found[where(blamed)] = f"the error begins at {where(node)}: {detail}"
         return [Finding(name, reason) for name, reason in found.items()]
 
+    def _grows(self, figures: dict[str, OutputResult], kept: set[str]) -> list[Finding]:
+        """Where nothing inside differs by itself: the nodes that add most to the error."""
+        drops: list[tuple[float, float, ir.Node]] = []
+        for node in self._before.graph:
+            made = [_snr(figures[v.name or ""]) for v in node.outputs if v.name in figures]
+            read = [
+                _snr(figures[v.name]) for v in node.inputs if v is not None and v.name in figures
+            ]
+            if made and where(node) not in kept:
+                drops.append((min([*read, _CLEAN]) - min([*made, _CLEAN]), min(made), node))
+        drops.sort(key=lambda drop: -drop[0])
+        return [
+            Finding(where(node), f"the error grows here, to {snr:.0f} dB below the values")
+            for drop, snr, node in drops[: _FIRST * 2**self._rounds]
+            if drop > 0
+        ]
+
     def _unkept(self, node: ir.Node, kept: set[str]) -> list[ir.Node]:
         """A node and those that make what it reads; where they are kept, those before them."""
         level, seen = [node], {node}
         while level:
-            makers = [n for m in level for v in m.inputs if v is not None and (n := v.producer())]
+            read = [v for m in level for v in m.inputs if self._facts.dtype(v) == ir.DataType.FLOAT]
+            makers = [n for v in read if v is not None and (n := v.producer())]
             makers = [n for n in dict.fromkeys(makers) if n not in seen and n.op_type != "Constant"]
             fresh = [n for n in (*level, *makers) if where(n) not in kept]
             if fresh:
@@ -173,31 +200,34 @@ class Probe:
 
 
 def _differs(figures: dict[str, OutputResult], value: ir.Value) -> bool:
+    """Whether a value is out of tolerance. What noise excuses counts as well: it is where errors come from."""
     figure = figures.get(value.name or "")
-    return figure is not None and figure.verdict == "differs"
+    return figure is not None and (figure.differing > 0 or figure.verdict == "differs")
 
 
 def _snr(figure: OutputResult) -> float:
-    return -math.inf if figure.snr_db is None else figure.snr_db
+    if figure.snr_db is None:
+        return -math.inf if figure.differing else math.inf
+    return figure.snr_db
 
 
 @contextmanager
-def _exposed(model: ir.Model, names: set[str]) -> Iterator[None]:
+def _exposed(model: ir.Model, names: Sequence[str]) -> Iterator[None]:
     """Makes outputs of values inside of the main graph, for a while."""
     outputs = model.graph.outputs
-    count = len(outputs)
+    returned = {v.name for v in outputs}
+    there = {v.name: v for node in model.graph for v in node.outputs}
+    shown = [there[name] for name in names if name not in returned]
     facts = Facts(model)
-    untyped = []
-    for value in [v for node in model.graph for v in node.outputs]:
-        if value.name in names and not value.is_graph_output():
-            if value.type is None:
-                dtype = facts.dtype(value)
-                value.type = None if dtype is None else ir.TensorType(dtype)
-                untyped.append(value)
-            outputs.append(value)
+    untyped = [v for v in shown if v.type is None]
+    for value in untyped:
+        dtype = facts.dtype(value)
+        value.type = None if dtype is None else ir.TensorType(dtype)
+    outputs.extend(shown)
     try:
         yield
     finally:
-        del outputs[count:]
+        for _ in shown:
+            outputs.pop()
         for value in untyped:
             value.type = None

@@ -40,6 +40,7 @@ class Verifier:
         *,
         shapes: ir.Model | None = None,
         working_type: str | None = None,
+        as_written: bool = False,
     ) -> Validation:
         """Runs a candidate and the original on the same inputs.
 
@@ -48,32 +49,37 @@ class Verifier:
             exact: Whether only bit-identical rewrites were made.
             shapes: The model whose inputs and dims samples must fit; the original by default.
             working_type: The shorter float type the candidate was converted to, if it was.
+            as_written: Whether to run the candidate without the runtime's own optimisations.
         """
         model = shapes if shapes is not None else self._origin.peek()
         return self._validate(
-            self._origin.path, candidate, model, exact, working_type, self._remembered()
+            self._origin.path,
+            candidate,
+            model,
+            exact=exact,
+            working_type=working_type,
+            as_written=as_written,
+            cache=self._remembered(),
         )
 
     def compare(
-        self, reference: Path, candidate: Path, working_type: str | None = None
+        self, reference: Path, candidate: Path, *, working_type: str, as_written: bool
     ) -> Validation:
         """Runs two models that take what the original takes, with the same inputs as ever.
 
         Args:
             reference: The file of the one that is right.
             candidate: The file of the other.
-            working_type: The shorter float type the candidate was converted to, if it was.
+            working_type: The shorter float type the candidate was converted to.
+            as_written: Whether to run the candidate without the runtime's own optimisations.
         """
-        return self._validate(reference, candidate, self._origin.peek(), False, working_type, None)
+        model = self._origin.peek()
+        return self._validate(
+            reference, candidate, model, working_type=working_type, as_written=as_written
+        )
 
     def _validate(
-        self,
-        reference: Path,
-        candidate: Path,
-        model: ir.Model,
-        exact: bool,
-        working_type: str | None,
-        cache: str | None,
+        self, reference: Path, candidate: Path, model: ir.Model, **how: Any
     ) -> Validation:
         from ..runtime.validate import validate
 
@@ -88,10 +94,8 @@ class Verifier:
             atol=options.atol,
             timeout_s=options.timeout,
             custom_op_libraries=options.custom_op_libraries,
-            exact=exact,
-            working_type=working_type,
-            cache=cache,
             on_progress=self._progress,
+            **how,
         )
 
     def _remembered(self) -> str | None:

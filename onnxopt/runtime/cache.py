@@ -33,6 +33,7 @@ _JUDGING = (
     "exact",
     "precision",
     "working_type",
+    "as_written",
     "cache",
     "timeout_s",
     "budget_s",

@@ -16,7 +16,7 @@ from onnxopt.runtime.job import Job
 from onnxopt.runtime.noise import NoiseFloor
 from onnxopt.runtime.providers import CPU
 from onnxopt.runtime.retyped import shortened, widened
-from onnxopt.runtime.sessions import one_line
+from onnxopt.runtime.sessions import Level, one_line
 from onnxopt.runtime.source import Sample, Source, shapes_of
 
 Progress = Callable[[str, int], None]
@@ -148,14 +148,15 @@ def _mark_unstable(result: Reference, run: Run, outputs: dict[str, Any]) -> None
 def run_candidate(
     job: Job, backend: Backend, source: Source, reference: Reference, progress: Progress
 ) -> None:
-    """Run the candidate with default session options and note its differences.
+    """Run the candidate, with default session options unless asked, and note its differences.
 
     Raises:
         PhaseError: it does not load, has another interface, or fails on a sample.
     """
     progress("candidate-load", 0)
     try:
-        model = backend.open(job.candidate, level="default", seed=1)
+        level: Level = "disabled" if job.as_written else "default"
+        model = backend.open(job.candidate, level=level, seed=1)
     except Exception as error:
         raise PhaseError(f"the candidate does not load: {one_line(error)}") from error
     _check_interface(reference, model)

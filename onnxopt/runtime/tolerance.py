@@ -23,7 +23,7 @@ _DEFAULTS: dict[str, Tolerance] = {
     "float8": Tolerance(0.25, 1e-6, 0.1),
 }
 # In a model that was converted, every weight and every operator rounds, one after the other.
-_CONVERTED = 5.0
+_CONVERTED = 10.0
 _COARSENESS = ("float64", "float32", "float16", "bfloat16", "float8")
 
 

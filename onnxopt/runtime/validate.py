@@ -41,6 +41,7 @@ def validate(
     custom_op_libraries: Sequence[Path_] = (),
     exact: bool = False,
     working_type: str | None = None,
+    as_written: bool = False,
     samples: int = DEFAULT_SAMPLES,
     seed: int = 0,
     budget_s: float = 10.0,
@@ -64,6 +65,7 @@ def validate(
         exact: only bit-exact rewrites were applied: tolerances are tighter.
         working_type: the shorter float type the candidate was converted to, such as ``float16``: its tolerance
             applies, and its inputs and outputs may be of that type.
+        as_written: run the candidate with graph optimisations off, so that every rounding in it takes place.
         samples: how many samples to generate.
         seed: seed of generated samples.
         budget_s: seconds after which no further generated sample is begun (two are always run).
@@ -92,6 +94,7 @@ def validate(
         atol=atol,
         exact=exact,
         working_type=working_type,
+        as_written=as_written,
         custom_op_libraries=_libraries(custom_op_libraries),
         budget_s=budget_s,
         timeout_s=timeout_s,
