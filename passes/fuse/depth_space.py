@@ -5,6 +5,7 @@ Source: https://onnx.ai/onnx/operators/onnx__DepthToSpace.html, which defines th
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
 from onnxopt.analysis.dims import Dim
@@ -15,6 +16,7 @@ from .._forms import perm_of
 _TYPES = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE})
 _MODES = {(0, 3, 4, 1, 5, 2): "DCR", (0, 1, 4, 2, 5, 3): "CRD"}
 _GATHER = (0, 3, 5, 1, 2, 4)
+_UNSHUFFLE = (0, 1, 3, 5, 2, 4)
 
 
 @rule(
@@ -26,6 +28,7 @@ _GATHER = (0, 3, 5, 1, 2, 4)
 def fuse_depth_space(m: Match, build: Builder) -> ir.Value | Skip:
     """Fuse ``Reshape``, ``Transpose``, ``Reshape`` into ``DepthToSpace`` or ``SpaceToDepth``.
 
+    torch's ``PixelUnshuffle`` has the channels of ``SpaceToDepth`` in another order, for which a ``Gather`` follows.
     Declines for other shapes and permutations, for blocks that are not square, and for types that
     runtimes lack.
 
@@ -42,6 +45,8 @@ def fuse_depth_space(m: Match, build: Builder) -> ir.Value | Skip:
         return _to_space(m, build, _MODES[perm], (before, inner, after))
     if perm == _GATHER:
         return _to_depth(m, build, (before, inner, after))
+    if perm == _UNSHUFFLE:
+        return _unshuffled(m, build, (before, inner, after))
     return Skip("the permutation is another one")
 
 
@@ -77,3 +82,15 @@ def _to_depth(m: Match, build: Builder, shapes: _Shapes) -> ir.Value | Skip:
     if after != (batch, channels * (block * block), rows, columns):
         return _OTHER
     return build.op("SpaceToDepth", m.value("x"), blocksize=block)
+
+
+def _unshuffled(m: Match, build: Builder, shapes: _Shapes) -> ir.Value | Skip:
+    channels, block = shapes[1][1], shapes[1][3]
+    blocks = _to_depth(m, build, shapes)
+    if isinstance(blocks, Skip) or channels == 1:
+        return blocks
+    if not (isinstance(channels, int) and isinstance(block, int)):
+        return Skip("the number of channels is not known")
+    places = block * block
+    order = np.arange(channels * places).reshape(places, channels).T
+    return build.op("Gather", blocks, build.ints("order", order.reshape(-1).tolist()), axis=1)
