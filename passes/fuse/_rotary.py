@@ -25,8 +25,9 @@ _LOWER = one_of(
     op.Slice("x", ..., bind="lower", shared=True),
     op.Split("x", ..., bind="split", output=0, shared=True),
 )
-_ROTATED = op.Concat(op.Neg(_UPPER), _LOWER, bind="concat")
-ROTATION = op.Add(op.Mul("x", "cos"), op.Mul(_ROTATED, "sin"))
+ROTATED = op.Concat(op.Neg(_UPPER), _LOWER, bind="concat")
+"""The pattern of ``rotate(x)``."""
+ROTATION = op.Add(op.Mul("x", "cos"), op.Mul(ROTATED, "sin"))
 """The pattern: ``x * cos + rotate(x) * sin``."""
 
 
@@ -95,7 +96,7 @@ def rebuilt(build: Builder, wave: Wave) -> ir.Value:
     return value
 
 
-def _takes_halves(m: Match, half: int) -> bool:
+def takes_halves(m: Match, half: int) -> bool:
     """Whether the formula cuts the last of four axes in the middle."""
     if normalize(int(m.attr("concat", "axis")), 4) != 3:
         return False
@@ -132,7 +133,7 @@ def rotation(m: Match) -> tuple[Wave, Wave]:
     width = shape[-1] if len(shape) == 4 else None
     if not isinstance(width, int) or width % 2:
         raise Declined("the data are not of the form [batch, heads, sequence, width]")
-    if not _takes_halves(m, width // 2):
+    if not takes_halves(m, width // 2):
         raise Declined("the last axis is not cut in the middle")
     cosine, sine = (_wave(m, m.value(name)) for name in ("cos", "sin"))
     if any(m.shape(w.angles) != (shape[0], shape[2], width // 2) for w in (cosine, sine)):

@@ -2,6 +2,11 @@
 
 ``(x - mean) / sqrt(mean((x - mean)^2) + eps)`` over all axes after the channels. Source:
 https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html.
+
+Normalised groups, which torch writes as ``InstanceNormalization`` between two ``Reshape``s, are left so on purpose.
+onnxruntime's CPU has no kernel for ``GroupNormalization`` and takes it apart again: 2.8 ms against 1.6 ms for the
+formula (320 x 64 x 64 in 32 groups), 0.18 against 0.10 ms (128 x 32 x 32). Targets with a kernel of their own are the
+concern of ``lower``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,11 @@
 """Merges products of one value with several constant matrices into one product and a ``Split``.
 
 ``[x A, x B, x C] = split(x [A B C])``; attention projects its queries, keys and values so.
+
+``Conv`` and ``Gemm`` of one value are left apart on purpose. Merged 1 x 1 convolutions of Inception and YOLO shapes took
+1 to 25 % longer on onnxruntime's CPU (0.62 against 0.58 ms for 192 channels of 28 x 28 to 64, 96 and 16; 1.19 against
+0.95 ms for 64 channels of 80 x 80 to 32 and 32, with SiLU): ``Split`` copies what separate ones write in place.
+``Gemm``s took the same time either way.
 """
 
 from __future__ import annotations
