@@ -12,25 +12,37 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from onnxopt.rewrite import Builder, Const, Declined, Match, Skip, Var, op, rule
+from onnxopt.rewrite import Builder, Const, Declined, Match, Skip, Var, one_of, op, rule
 
+from .._forms import normalize, slice_ranges
 from ._channels import Array, dims
 
 _Order = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def _order(m: Match, channels: int) -> _Order:
-    """Reads the channels that the matched ``Gather`` takes, from the front.
+    """Reads the channels that the matched ``Gather`` or ``Slice`` takes, from the front.
 
     Raises:
         Declined: They are not a list of channels.
     """
+    if m.has("slice"):
+        return _sliced(m, channels)
     indices = m.const("indices").astype(np.int64)
     if int(m.attr("gather", "axis", 0)) != 1 or indices.ndim != 1:
         raise Declined("it does not choose channels")
     if indices.size and not (-channels <= indices.min() and indices.max() < channels):
         raise Declined("an index is out of range")
     return np.where(indices < 0, indices + channels, indices)
+
+
+def _sliced(m: Match, channels: int) -> _Order:
+    ranges = slice_ranges(m, m.node("slice"))
+    if len(ranges) != 1 or normalize(ranges[0].axis, m.rank("x")) != 1:
+        raise Declined("it does not choose channels")
+    r = ranges[0]
+    beyond = r.step < 0 and r.end < -channels
+    return np.arange(channels)[r.start : None if beyond else r.end : r.step]
 
 
 def _weight(m: Match, build: Builder, order: _Order, axis: int) -> ir.Value:
@@ -46,7 +58,7 @@ def _weight(m: Match, build: Builder, order: _Order, axis: int) -> ir.Value:
 
 @rule(
     op.Conv(
-        op.Gather("x", Const("indices"), bind="gather"),
+        one_of(op.Gather("x", Const("indices"), bind="gather"), op.Slice("x", ..., bind="slice")),
         Const("w"),
         Var("b", optional=True),
         bind="conv",
