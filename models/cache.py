@@ -57,11 +57,10 @@ def cached(
         Path of the ``.onnx`` file.
     """
     number = opset or DEFAULT_OPSET[exporter]
-    form = f"{'dynamic' if dynamic else 'static'}{'' if optimize else '_raw'}"
-    folder = Path(os.environ.get(_ENVIRONMENT) or _ROOT / ".cache" / "onnxopt-models")
     chosen = choose_attention(lookup(name, size)[0], attention)
-    options = (name, size, *([chosen] if chosen else []), exporter, form, str(number))
-    target = folder / _source_key() / f"{'_'.join(options)}.onnx"
+    form = f"{'dynamic' if dynamic else 'static'}{'' if optimize else '_raw'}"
+    words = (name, size, *([chosen] if chosen else []), exporter, form, str(number))
+    target = _folder() / f"{'_'.join(words)}.onnx"
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +78,11 @@ def cached(
         )
         partial.replace(target)
     return target
+
+
+def _folder() -> Path:
+    root = Path(os.environ.get(_ENVIRONMENT) or _ROOT / ".cache" / "onnxopt-models")
+    return root / _source_key()
 
 
 def _source_key() -> str:

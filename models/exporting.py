@@ -51,16 +51,9 @@ def export_built(
     target = Path(path)
     number = opset or DEFAULT_OPSET[exporter]
     _refuse(built, exporter, number)
-    common: dict[str, Any] = {
-        "input_names": list(built.input_names),
-        "output_names": list(built.output_names),
-        "opset_version": number,
-    }
     with _quiet(), torch.no_grad():
-        if exporter == "torchscript":
-            _torchscript(built, target, dynamic, optimize, common)
-        else:
-            _dynamo(built, target, dynamic, optimize, common)
+        write = _torchscript if exporter == "torchscript" else _dynamo
+        write(built, target, dynamic, optimize, number)
     if exporter == "dynamo" and number < _DYNAMO_WRITES:
         _check_conversion(target, number)
     return target
@@ -93,9 +86,15 @@ def _check_conversion(target: Path, opset: int) -> None:
     raise ValueError(f"dynamo could not convert this model to opset {opset}: {cause}")
 
 
-def _torchscript(
-    built: Built, target: Path, dynamic: bool, optimize: bool, common: dict[str, Any]
-) -> None:
+def _names_and_opset(built: Built, opset: int) -> dict[str, Any]:
+    return {
+        "input_names": list(built.input_names),
+        "output_names": list(built.output_names),
+        "opset_version": opset,
+    }
+
+
+def _torchscript(built: Built, target: Path, dynamic: bool, optimize: bool, opset: int) -> None:
     import torch
 
     preserve: dict[str, Any] = {} if optimize else {"training": torch.onnx.TrainingMode.PRESERVE}
@@ -107,13 +106,11 @@ def _torchscript(
         dynamic_axes=built.dynamic_axes if dynamic else None,
         do_constant_folding=optimize,
         **preserve,
-        **common,
+        **_names_and_opset(built, opset),
     )
 
 
-def _dynamo(
-    built: Built, target: Path, dynamic: bool, optimize: bool, common: dict[str, Any]
-) -> None:
+def _dynamo(built: Built, target: Path, dynamic: bool, optimize: bool, opset: int) -> None:
     import torch
 
     torch.onnx.export(
@@ -125,7 +122,7 @@ def _dynamo(
         external_data=False,
         optimize=optimize,
         verbose=False,
-        **common,
+        **_names_and_opset(built, opset),
     )
 
 

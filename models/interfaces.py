@@ -29,15 +29,6 @@ def vision(
         more: Other fields of :class:`models.spec.Reference`.
     """
 
-    def inputs(config: Config) -> tuple[InputSpec, ...]:
-        free = config.get("free_side")
-        hw: tuple[int | str, ...] = ("height", "width") if free else height_and_width(config)
-        return (InputSpec("pixel_values", ("batch", 3, *hw)),)
-
-    def dims(config: Config) -> dict[str, int]:
-        free = ("height", "width") if config.get("free_side") else ()
-        return {"batch": 2, **dict(zip(free, height_and_width(config), strict=False))}
-
     def axes(config: Config) -> dict[str, dict[int, str]]:
         more_axes = dict(output_axes or {}) if config.get("free_side") else {}
         return {output: {0: "batch", **more_axes} for output in outputs}
@@ -46,12 +37,23 @@ def vision(
         name,
         summary,
         configs,
-        inputs,
+        _image_inputs,
         lambda _: outputs,
-        dims,
+        _image_dims,
         axes,
         **more,
     )
+
+
+def _image_inputs(config: Config) -> tuple[InputSpec, ...]:
+    free = config.get("free_side")
+    hw: tuple[int | str, ...] = ("height", "width") if free else height_and_width(config)
+    return (InputSpec("pixel_values", ("batch", 3, *hw)),)
+
+
+def _image_dims(config: Config) -> dict[str, int]:
+    free = ("height", "width") if config.get("free_side") else ()
+    return {"batch": 2, **dict(zip(free, height_and_width(config), strict=False))}
 
 
 def spectrogram(name: str, summary: str, configs: Mapping[str, Config], **more: Any) -> Reference:
@@ -101,7 +103,9 @@ def encoder(
         more: Other fields of :class:`models.spec.Reference`.
     """
     shape = ("batch", "sequence")
-    outputs = ("last_hidden_state", "pooler_output") if pooled else ("last_hidden_state",)
+    axes = {"last_hidden_state": {0: "batch", 1: "sequence"}}
+    if pooled:
+        axes["pooler_output"] = {0: "batch"}
 
     def inputs(config: Config) -> tuple[InputSpec, ...]:
         return (
@@ -110,18 +114,14 @@ def encoder(
             *([InputSpec("token_type_ids", shape, "segments", 2)] if segments else []),
         )
 
-    def output_axes(_: Config) -> dict[str, dict[int, str]]:
-        axes = {"last_hidden_state": {0: "batch", 1: "sequence"}, "pooler_output": {0: "batch"}}
-        return {output: axes[output] for output in outputs}
-
     return Reference(
         name,
         summary,
         configs,
         inputs,
-        lambda _: outputs,
+        lambda _: tuple(axes),
         lambda c: {"batch": 2, "sequence": number(c, "sequence")},
-        output_axes,
+        lambda _: axes,
         **more,
     )
 
@@ -138,17 +138,12 @@ def decoder(name: str, summary: str, configs: Mapping[str, Config], **more: Any)
     """
 
     def inputs(config: Config) -> tuple[InputSpec, ...]:
-        heads = number(config, "kv_heads")
-        head_dim = number(config, "width") // number(config, "heads")
         shape = ("batch", "sequence")
         return (
             InputSpec("input_ids", shape, "ids", number(config, "vocab")),
             InputSpec("attention_mask", ("batch", "past + sequence"), "mask"),
             InputSpec("position_ids", shape, "positions"),
-            *(
-                InputSpec(cached, ("batch", heads, "past", head_dim))
-                for cached in _cache_names(config, "past_key_values")
-            ),
+            *_cache_inputs(config),
         )
 
     def output_axes(config: Config) -> dict[str, dict[int, str]]:
@@ -168,6 +163,12 @@ def decoder(name: str, summary: str, configs: Mapping[str, Config], **more: Any)
         output_axes,
         **more,
     )
+
+
+def _cache_inputs(config: Config) -> tuple[InputSpec, ...]:
+    head_dim = number(config, "width") // number(config, "heads")
+    shape = ("batch", number(config, "kv_heads"), "past", head_dim)
+    return tuple(InputSpec(name, shape) for name in _cache_names(config, "past_key_values"))
 
 
 def _cache_names(config: Config, prefix: str) -> tuple[str, ...]:

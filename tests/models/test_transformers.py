@@ -17,11 +17,10 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("transformers")
 
 NAMES = models.transformers_names()
-# Torch's newer exporter takes seconds for each, the older one tenths.
+# Torch's newer exporter takes seconds for each, the older one tenths of a second.
 CASES = [
     *((name, "torchscript", attention) for name in NAMES for attention in models.attentions(name)),
     *((name, "dynamo", None) for name in NAMES),
-    ("hf-bert", "dynamo", "eager"),
 ]
 
 
