@@ -38,9 +38,13 @@ class Profile:
             "name": target.name,
             "summary": target.summary,
             "providers": list(target.providers),
+            "prepare": target.prepare,
             "pipeline": target.pipeline,
+            "choices": {name: [list(a) for a in found] for name, found in target.choices.items()},
             "domains": dict(target.domains),
             "kernels": _kernels(target),
+            "avoid": sorted(target.avoid),
+            "separate_weights_above": target.separate_weights_above,
             "epilogues": _sorted(target.epilogues),
             "keep": _sorted(target.keep),
             "reasons": dict(target.reasons),
@@ -59,6 +63,7 @@ def profile(name: str) -> Profile:
         UsageError: There is no such target, or its file is faulty.
     """
     target = load_target(name)
+    pipeline_of(target, "prepare")
     pipeline_of(target)
     aiming = aim(name)
     known = aiming.compared or not target.kernels
@@ -104,9 +109,13 @@ def render_one(out: Console, found: Profile) -> None:
     out.print(target.name, style="bold", end="")
     out.print(f"  {target.summary}")
     _lines(out, "Providers", target.providers)
-    if target.pipeline:
-        _lines(out, "Pipeline", [f"{target.pipeline}  (after the level's own, from -O2 on)"])
+    _lines(out, "Pipeline", _pipeline(target))
+    _choices(out, target)
     _operators(out, found)
+    _lines(out, "What the runtime must not fuse into", sorted(target.avoid))
+    if target.separate_weights_above is not None:
+        size = f"above {target.separate_weights_above:,} bytes"
+        _lines(out, "Weights in a file of their own, which loads faster", [size])
     _sets(out, "What fused operators can do to their result", target.epilogues, {})
     kept = {f"converted to {to}": operators for to, operators in target.keep.items()}
     _sets(out, "What stays in float32", kept, target.reasons)
@@ -114,10 +123,28 @@ def render_one(out: Console, found: Profile) -> None:
         _lines(out, "File", [target.source])
 
 
+def _pipeline(target: Target) -> list[str]:
+    parts = (
+        (target.prepare, "before the level's own, at -O3"),
+        (target.pipeline, "after the level's own, from -O2 on"),
+    )
+    return [f"{text}  ({when})" for text, when in parts if text]
+
+
+def _choices(out: Console, target: Target) -> None:
+    if not target.choices:
+        return
+    out.print("\nWhat -O3 measures", style="bold")
+    grid = _grid()
+    for name, alternatives in target.choices.items():
+        grid.add_row(f"  {name}", "", " or ".join(", ".join(a) for a in alternatives))
+    out.print(grid)
+
+
 def _operators(out: Console, found: Profile) -> None:
     for domain, operators in _kernels(found.target).items():
         version = found.target.domains.get(domain)
-        title = domain if version is None else f"{domain} {version}"
+        title = f"{domain} {version}" if domain else "the standard, that it has"
         out.print(f"\nOperators of {title}", style="bold")
         grid = _grid()
         for op_type, types in operators.items():
@@ -138,7 +165,8 @@ def _sets(
         return
     out.print(f"\n{title}", style="bold")
     grid = _grid()
-    for name, items in _sorted(sets).items():
+    for name, found in _sorted(sets).items():
+        items = ["*"] if "*" in found else found
         grid.add_row(f"  {name}", "", ", ".join(items))
         for item in items:
             if item in reasons:
