@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _NAMES = {"fp16": "float16", "bf16": "bfloat16", "float16": "float16", "bfloat16": "bfloat16"}
 _ROUNDS = 8
 _PREPARE = "freeze-legacy-inputs, inline-functions"
-_EMULATED = "the runtime has no kernels for bfloat16: each operator was computed in float32 and rounded to bfloat16"
+_EMULATED = "on the CPU each operator was computed in float32 and its result rounded to {}"
 _TIDY = "remove-cast, prune-initializers"
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _MOST = 128
 _FIRST = 4
 _CLEAN = 100.0
+_PATIENT = 3
+"""Rounds after which all that the worst error depends on is kept, not the nodes where it begins alone."""
 _LARGEST = {"float16": 65504.0}
 _FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
@@ -74,7 +76,8 @@ class Probe:
             What to keep besides; empty where nothing inside tells.
         """
         self._rounds += 1
-        values = self._shared(candidate, self._behind(failed))
+        outputs = [v for v in self._before.graph.outputs if v.name in failed]
+        values = self._shared(candidate, self._behind(outputs))
         coarse = values[:: -(-len(values) // _MOST) or 1]
         figures = self._measure(candidate, coarse)
         found = self._too_large(figures, kept)
@@ -95,11 +98,10 @@ class Probe:
         start = values.index(coarse[bad - 1]) if bad else 0
         return values[start : start + _MOST]
 
-    def _behind(self, failed: Sequence[str]) -> set[ir.Node]:
-        """The nodes that outputs depend on."""
-        outputs = [v for v in self._before.graph.outputs if v.name in failed]
+    def _behind(self, values: Iterable[ir.Value | None]) -> set[ir.Node]:
+        """The nodes that values depend on."""
         found: set[ir.Node] = set()
-        stack = [n for v in outputs if (n := v.producer()) is not None]
+        stack = [n for v in values if v is not None and (n := v.producer()) is not None]
         while stack:
             node = stack.pop()
             if node not in found:
@@ -162,9 +164,14 @@ class Probe:
         if not starts:
             return self._grows(figures, kept)
         found: dict[str, str] = {}
-        for _, detail, node in starts[: _FIRST * 2**self._rounds]:
-            for blamed in self._unkept(node, kept):
-                found[where(blamed)] = f"the error begins at {where(node)}: {detail}"
+        patient = self._rounds <= _PATIENT
+        for _, detail, node in starts[: _FIRST * 2**self._rounds if patient else 1]:
+            blamed = self._unkept(node, kept)
+            if not patient:
+                behind = self._behind(node.inputs)
+                blamed += [n for n in self._before.graph if n in behind and where(n) not in kept]
+            for each in blamed:
+                found[where(each)] = f"the error begins at {where(node)}: {detail}"
         return [Finding(name, reason) for name, reason in found.items()]
 
     def _grows(self, figures: dict[str, OutputResult], kept: set[str]) -> list[Finding]:
