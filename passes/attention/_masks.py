@@ -71,7 +71,7 @@ def zero_masked_rows(
     Args:
         m: The match.
         build: Makes the nodes.
-        mask: ``[batch or 1, 1, sequence, total]``.
+        mask: Broadcasts to ``[batch, 1, sequence, total]``.
         made: What attention gave, ``[batch, sequence, heads * width]`` or
             ``[batch, heads, sequence, width]``.
         dtype: The type of both.
@@ -79,8 +79,10 @@ def zero_masked_rows(
     Raises:
         Declined: The mask differs between heads, or the opset lacks what is needed.
     """
-    shape = m.facts.shape(mask)
-    if shape is None or len(shape) != 4 or shape[1] != 1:
+    shape = m.shape(mask)
+    if len(shape) < 4:
+        mask = build_unsqueeze(m, build, mask, list(range(4 - len(shape))))
+    elif shape[1] != 1:
         raise Declined("rows masked entirely differ between heads")
     if m.opset() < 13:
         raise Declined("rows masked entirely need opset 13")

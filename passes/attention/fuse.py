@@ -27,8 +27,8 @@ _JOINED = op.Reshape(op.Transpose(CONTEXT, perm=[0, 2, 1, 3], bind="moved"), "sh
 def fuse_attention(m: Match, build: Builder) -> ir.Value | Skip:
     """Fuse scaled dot-product attention into ``Attention``.
 
-    Heads that several heads of queries share are not repeated. Before opset 23 the operator does not exist. Declines for other ranks than 4, for what does not join the heads
-    afterwards, and where sizes are not proven to fit.
+    Heads that several heads of queries share are not repeated. Declines before opset 23, for other ranks than 4, for
+    what does not join the heads afterwards, and where sizes are not proven to fit.
 
     Example: Reshape(Transpose(MatMul(Softmax(Add(Mul(MatMul(q, k), s), mask)), v))) -> Attention(q, k, v, mask)
     """
