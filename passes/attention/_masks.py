@@ -9,7 +9,6 @@ from onnxopt.rewrite import Builder, Declined, Match
 
 from .._forms import build_squeeze, build_unsqueeze
 
-_LOWEST = -3.0e38
 _FLOOR = {ir.DataType.FLOAT: -1.0e30, ir.DataType.BFLOAT16: -1.0e30, ir.DataType.FLOAT16: -6.0e4}
 
 
@@ -90,8 +89,8 @@ def zero_masked_rows(
         most = build.op("ReduceMax", mask, axes=[3], keepdims=1)
     else:
         most = build.op("ReduceMax", mask, build.ints("last", [3]), keepdims=1)
-    lowest = build.const("lowest", -6.0e4 if dtype == ir.DataType.FLOAT16 else _LOWEST, dtype)
-    live = build.op("Greater", most, lowest)
+    # Not a low number: rows of the lowest finite one are no such rows.
+    live = build.op("Greater", most, build.const("nothing", -np.inf, dtype))
     if m.rank(made) == 3:
         live = build_squeeze(m, build, live, [1])
     return build.op("Where", live, made, build.const("zero", 0.0, dtype))
