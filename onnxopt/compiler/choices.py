@@ -1,8 +1,9 @@
 """Choosing among alternatives by measuring: one choice after the other, the rest held fast.
 
-All alternatives are on at first; where several compete for a place, the first that fits gets it. For each choice the
-first alternative is switched off, then the second as well, and so on to none. A state replaces the best so far only
-where it is measured faster beyond noise, so nothing changes where nothing is known.
+All alternatives are on at first, but for those of tentative choices; where several compete for a place, the first that
+fits gets it. For each choice the first alternative is switched off, then the second as well, and so on to none; a
+tentative choice begins at none and tries the others. A state replaces the best so far only where it is measured faster
+beyond noise, so nothing changes where nothing is known.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Choice:
         ratio: The decisive time: of what was chosen over the default, or of its best rival over the default.
         why: One line.
         trials: What was timed.
+        default: What is switched off where nothing is known.
     """
 
     name: str
@@ -58,12 +60,19 @@ class Choice:
     ratio: float | None = None
     why: str = ""
     trials: tuple[Trial, ...] = ()
+    default: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether measuring chose something else than the default."""
+        return any(trial.verdict == "faster" for trial in self.trials)
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Choice:
         """Reads what ``dataclasses.asdict`` wrote."""
         trials = tuple(Trial(**trial) for trial in data["trials"])
-        return Choice(**{**data, "off": tuple(data["off"]), "trials": trials})
+        off, default = tuple(data["off"]), tuple(data["default"])
+        return Choice(**{**data, "off": off, "default": default, "trials": trials})
 
 
 @dataclass(frozen=True)
@@ -108,13 +117,21 @@ class Descent:
     best: Entrant
     choices: list[Choice] = field(default_factory=list)
 
-    def settle(self, name: str, alternatives: Alternatives, without: Collection[str]) -> None:
+    def settle(
+        self,
+        name: str,
+        alternatives: Alternatives,
+        without: Collection[str],
+        *,
+        tentative: bool = False,
+    ) -> None:
         """Decides on one choice.
 
         Args:
             name: Its name.
             alternatives: The names that make each of its alternatives.
             without: Names that the user left out.
+            tentative: Whether none is the default.
         """
         offered = [a for a in alternatives if not set(a) <= set(without)]
         for _ in range(len(alternatives) - len(offered)):
@@ -123,9 +140,13 @@ class Descent:
             self.choices.append(Choice(name, "off", why="left out by the user"))
             return
         states = [states_name(offered, count) for count in range(len(offered) + 1)]
-        fixed, chosen, trials = self.best.off, 0, list[Trial]()
-        for count in range(1, len(states)):
-            off = fixed | {n for alternative in offered[:count] for n in alternative}
+        start = len(offered) if tentative else 0
+        fixed = self.best.off.difference(*offered)
+        chosen, trials = start, list[Trial]()
+        for count in range(len(states)):
+            if count == start:
+                continue
+            off = fixed.union(*offered[:count])
             challenger = self.arena.build(off)
             if challenger.identity == self.best.identity:
                 self.arena.skip()
@@ -135,16 +156,21 @@ class Descent:
             if race.verdict == "faster":
                 self.best, chosen = challenger, count
         off_now = tuple(sorted(self.best.off - fixed))
-        self.choices.append(_choice(name, states, chosen, off_now, trials))
+        default = tuple(sorted(set[str]().union(*offered[:start])))
+        settled = Choice(name, states[chosen], off_now, trials=tuple(trials), default=default)
+        self.choices.append(_explained(settled))
 
     def revert(self, start: Entrant) -> None:
         """Goes back to the default in every choice: together, what was switched off does not pay."""
         self.best = start
         self.choices = [
             replace(
-                c, decision=c.trials[0].before, off=(), why="slower together with other choices"
+                c,
+                decision=c.trials[0].before,
+                off=c.default,
+                why="slower together with other choices",
             )
-            if c.off
+            if c.changed
             else c
             for c in self.choices
         ]
@@ -162,15 +188,14 @@ def _trial(state: str, before: str, race: Race) -> Trial:
     return Trial(state, before, race.verdict, race.ratio, noise, len(race.rounds), race.reason)
 
 
-def _choice(
-    name: str, states: Sequence[str], chosen: int, off: tuple[str, ...], trials: Sequence[Trial]
-) -> Choice:
+def _explained(choice: Choice) -> Choice:
+    trials = choice.trials
     if not trials:
-        return Choice(name, states[0], why="makes no difference to this model")
+        return replace(choice, why="makes no difference to this model")
     won = [trial for trial in trials if trial.verdict == "faster"]
     timed = [trial for trial in trials if trial.ratio is not None]
     decisive = won[-1] if won else min(timed, key=lambda t: t.ratio or 0.0, default=trials[0])
-    return Choice(name, states[chosen], off, decisive.ratio, _why(decisive), tuple(trials))
+    return replace(choice, ratio=decisive.ratio, why=_why(decisive))
 
 
 def _why(trial: Trial) -> str:

@@ -11,7 +11,7 @@ from ..analysis.fingerprint import fingerprint
 from ..errors import RuntimeMissingError, UsageError
 from .aim import aim
 from .budget import Budget
-from .choices import Arena, Descent, Entrant
+from .choices import Arena, Choice, Descent, Entrant
 from .decision import Decision, Whole
 from .machine import describe
 from .options import Options
@@ -109,20 +109,29 @@ def _measure(task: Task, model: ir.Model, target: Target, provider: str) -> Deci
         try:
             sample = watch.pick_sample(track.file(original), samples)
         except CannotTime as error:
-            return Decision(notes=[f"nothing was measured: {error}"])
+            return Decision(_defaults(target), notes=[f"nothing was measured: {error}"])
         decision = run_races(track, original, target, options)
     decision.sample = sample
     decision.machine = describe(provider)
     return decision
 
 
+def _defaults(target: Target) -> list[Choice]:
+    """What holds of tentative choices where nothing was measured."""
+    return [
+        Choice(name, "off", off=off, why="not measured", default=off)
+        for name, off in target.unmeasured.items()
+    ]
+
+
 def run_races(track: Arena, original: Entrant, target: Target, options: Options) -> Decision:
     """Goes through the target's choices, then times the result against the original."""
-    start = track.build(frozenset())
+    unmeasured = target.unmeasured
+    start = track.build(frozenset().union(*unmeasured.values()))
     descent = Descent(track, start)
     for name, alternatives in target.choices.items():
-        descent.settle(name, alternatives, options.disable)
-    if sum(1 for choice in descent.choices if choice.off) > 1:
+        descent.settle(name, alternatives, options.disable, tentative=name in unmeasured)
+    if sum(1 for choice in descent.choices if choice.changed) > 1:
         if track.race(start, descent.best, "all choices together").verdict == "slower":
             descent.revert(start)
     else:

@@ -17,7 +17,7 @@ from ..errors import ModelError, UsageError
 from ..targets.target import Target
 from .decision import Decision
 
-_FORMAT = 1
+_FORMAT = 2
 _VERSIONS = ("onnxopt", "onnxruntime")
 
 
@@ -30,6 +30,7 @@ class Subject:
         nodes: How many nodes it has, for messages.
         target: The target's name.
         choices: The alternatives of each of the target's choices.
+        tentative: Those whose default is none.
         disable: Passes and rules that the user left out.
     """
 
@@ -37,13 +38,15 @@ class Subject:
     nodes: int
     target: str
     choices: dict[str, list[list[str]]]
+    tentative: list[str]
     disable: list[str]
 
     @staticmethod
     def of(model: str, nodes: int, target: Target, disable: Sequence[str]) -> Subject:
         """Describes a model and a target."""
         choices = {name: [list(a) for a in found] for name, found in target.choices.items()}
-        return Subject(model, nodes, target.name, choices, sorted(set(disable)))
+        tentative = list(target.tentative)
+        return Subject(model, nodes, target.name, choices, tentative, sorted(set(disable)))
 
 
 def read(path: Path, subject: Subject, machine: dict[str, str]) -> Decision:
@@ -94,6 +97,8 @@ def _difference(theirs: Subject, ours: Subject) -> str:
     for name in sorted({*theirs.choices, *ours.choices}):
         if theirs.choices.get(name) != ours.choices.get(name):
             return f"target {ours.target} with other alternatives for {name}"
+    if theirs.tentative != ours.tentative:
+        return f"target {ours.target} with other defaults"
     return ""
 
 

@@ -41,6 +41,7 @@ class Profile:
             "prepare": target.prepare,
             "pipeline": target.pipeline,
             "choices": {name: [list(a) for a in found] for name, found in target.choices.items()},
+            "tentative": list(target.tentative),
             "domains": dict(target.domains),
             "kernels": _kernels(target),
             "avoid": sorted(target.avoid),
@@ -137,7 +138,8 @@ def _choices(out: Console, target: Target) -> None:
     out.print("\nWhat -O3 measures", style="bold")
     grid = _grid()
     for name, alternatives in target.choices.items():
-        grid.add_row(f"  {name}", "", " or ".join(", ".join(a) for a in alternatives))
+        note = "only where measured faster" if name in target.tentative else ""
+        grid.add_row(f"  {name}", note, " or ".join(", ".join(a) for a in alternatives))
     out.print(grid)
 
 

@@ -40,6 +40,7 @@ _KEYS = frozenset(
         "reasons",
         "separate_weights_above",
         "summary",
+        "tentative",
     }
 )
 
@@ -111,6 +112,15 @@ def _parse(name: str, source: str, text: str) -> Target:
     foreign = sorted({domain for domain, _ in kernels} - {"", *domains})
     if foreign:
         raise UsageError(f"{source}: domains: lacks {foreign[0]!r}, which has kernels")
+    choices = {
+        name: reader.alternatives(f"choices.{name}", value)
+        for name, value in reader.table("choices", list, "a list of names").items()
+    }
+    tentative = tuple(reader.words("tentative", data.get("tentative", [])))
+    for choice in tentative:
+        if choice not in choices:
+            known = ", ".join(choices) or "none"
+            raise UsageError(f"{source}: tentative: no choice {choice!r}; there are: {known}")
     return Target(
         name=name,
         summary=reader.text("summary", required=True),
@@ -121,10 +131,8 @@ def _parse(name: str, source: str, text: str) -> Target:
         epilogues=reader.sets("epilogues", "a list of operators"),
         prepare=reader.text("prepare"),
         pipeline=reader.text("pipeline"),
-        choices={
-            name: reader.alternatives(f"choices.{name}", value)
-            for name, value in reader.table("choices", list, "a list of names").items()
-        },
+        choices=choices,
+        tentative=tentative,
         keep=reader.sets("keep", "a list of operators"),
         separate_weights_above=reader.number("separate_weights_above"),
         reasons=reader.table("reasons", str, "a text"),

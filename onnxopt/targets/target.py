@@ -35,6 +35,7 @@ class Target:
             own, which is mapped rather than parsed; None where that makes no difference.
         choices: What only measuring can settle, by name: alternatives, each the passes, groups and rules that make
             it, the one preferred by default first; besides them there is always the choice of none.
+        tentative: Those of them whose default is none.
         keep: Operators that stay in single precision when a model is converted, by the name of the type it is
             converted to.
         reasons: Why, by operator.
@@ -52,9 +53,18 @@ class Target:
     pipeline: str = ""
     separate_weights_above: int | None = None
     choices: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    tentative: tuple[str, ...] = ()
     keep: Mapping[str, frozenset[str]] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+
+    @property
+    def unmeasured(self) -> dict[str, tuple[str, ...]]:
+        """What tentative choices switch off where nothing was measured, by choice."""
+        return {
+            name: tuple(sorted({item for found in self.choices[name] for item in found}))
+            for name in self.tentative
+        }
 
     def has(self, op_type: str, dtype: ir.DataType | None, domain: str = MICROSOFT) -> bool:
         """Tells whether the runtime has an operator for an element type."""

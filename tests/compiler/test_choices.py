@@ -39,11 +39,15 @@ def times(**by_off: float) -> dict[frozenset[str], float]:
 
 
 def settle(
-    paper: Paper, *choices: tuple[str, tuple[tuple[str, ...], ...]], without: str = ""
+    paper: Paper,
+    *choices: tuple[str, tuple[tuple[str, ...], ...]],
+    without: str = "",
+    tentative: str = "",
 ) -> Descent:
-    descent = Descent(paper, paper.build(frozenset()))
+    off = {n for name, found in choices if name == tentative for a in found for n in a}
+    descent = Descent(paper, paper.build(frozenset(off)))
     for name, alternatives in choices:
-        descent.settle(name, alternatives, without)
+        descent.settle(name, alternatives, without, tentative=name == tentative)
     return descent
 
 
@@ -103,6 +107,37 @@ def test_alternatives_are_switched_off_one_after_the_other() -> None:
         [choice] = settle(Paper(table), competing).choices
         assert (choice.decision, choice.off) == (decision, off)
         assert [trial.state for trial in choice.trials] == ["b", "off"]
+
+
+def test_a_tentative_choice_is_on_only_where_it_is_faster() -> None:
+    for time, decision, off in ((0.9, "on", ()), (0.99, "off", ("a",)), (1.2, "off", ("a",))):
+        paper = Paper(times(a=1.0, _=time))
+        descent = settle(paper, ("maybe", (("a",),)), tentative="maybe")
+        [choice] = descent.choices
+        assert (choice.decision, choice.off, choice.default) == (decision, off, ("a",))
+        assert choice.changed == (decision == "on")
+        assert (paper.raced, choice.trials[0].before) == (["maybe on"], "off")
+        assert descent.best.off == frozenset(off)
+
+
+def test_alternatives_of_a_tentative_choice_are_tried_in_their_order() -> None:
+    paper = Paper(times(ab=1.0, _=0.9, a=0.8))
+    [choice] = settle(paper, ("maybe", (("a",), ("b",))), tentative="maybe").choices
+    assert (choice.decision, choice.off) == ("b", ("a",))
+    assert [(t.state, t.before) for t in choice.trials] == [("a", "off"), ("b", "a")]
+
+
+def test_later_choices_keep_what_a_tentative_one_left_off() -> None:
+    paper = Paper(times(a=1.0, _=1.1, ab=0.8))
+    descent = settle(paper, ("maybe", (("a",),)), ("second", (("b",),)), tentative="maybe")
+    assert [choice.off for choice in descent.choices] == [("a",), ("b",)]
+
+
+def test_reverting_a_tentative_choice_switches_it_off() -> None:
+    paper = Paper(times(a=1.0, _=0.9, b=0.8))
+    descent = settle(paper, ("maybe", (("a",),)), ("second", (("b",),)), tentative="maybe")
+    descent.revert(paper.build(frozenset("a")))
+    assert [(c.decision, c.off) for c in descent.choices] == [("off", ("a",)), ("on", ())]
 
 
 def test_a_state_that_does_not_run_is_not_chosen() -> None:

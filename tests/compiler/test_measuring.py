@@ -271,7 +271,7 @@ def test_timings_of_something_else_are_refused(model: Path, target: str, tmp_pat
         optimise(model, target, timings=timings, disable=["simplify"])
     with pytest.raises(onnxopt.UsageError, match="other alternatives for more"):
         optimise(model, more, timings=timings)
-    for wrong in ("", "[]", '{"format": 2}', '{"format": 1}', '{"format": 1, "of": 3}'):
+    for wrong in ("", "[]", '{"format": 1}', '{"format": 2}', '{"format": 2, "of": 3}'):
         timings.write_text(wrong)
         with pytest.raises(onnxopt.UsageError, match=r"timings\.json: not a file of timings"):
             optimise(model, target, timings=timings)

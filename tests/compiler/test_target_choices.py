@@ -43,3 +43,12 @@ def test_choices_of_targets_that_ship_name_what_exists(name: str) -> None:
     known = {*found.passes, *found.rules, *found.groups}
     for alternatives in load_target(name).choices.values():
         assert {n for alternative in alternatives for n in alternative} <= known
+
+
+def test_a_tentative_choice_must_be_one(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('summary = "Mine"\ntentative = ["b"]\n[choices]\na = ["y", "x"]\n')
+    with pytest.raises(UsageError, match=r"tentative: no choice 'b'; there are: a$"):
+        load_target(str(path))
+    path.write_text(path.read_text().replace('"b"', '"a"'))
+    assert load_target(str(path)).unmeasured == {"a": ("x", "y")}
