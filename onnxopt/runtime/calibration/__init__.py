@@ -1,0 +1,1 @@
+"""Observing the values inside a model while it runs on samples."""
