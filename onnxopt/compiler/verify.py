@@ -41,6 +41,7 @@ class Verifier:
         shapes: ir.Model | None = None,
         working_type: str | None = None,
         as_written: bool = False,
+        lossy: bool = False,
     ) -> Validation:
         """Runs a candidate and the original on the same inputs.
 
@@ -50,6 +51,7 @@ class Verifier:
             shapes: The model whose inputs and dims samples must fit; the original by default.
             working_type: The shorter float type the candidate was converted to, if it was.
             as_written: Whether to run the candidate without the runtime's own optimisations.
+            lossy: Whether the candidate was quantised or the like, so that it need only resemble the original.
         """
         model = shapes if shapes is not None else self._origin.peek()
         return self._validate(
@@ -59,6 +61,7 @@ class Verifier:
             exact=exact,
             working_type=working_type,
             as_written=as_written,
+            lossy=lossy,
             cache=self._remembered(),
         )
 

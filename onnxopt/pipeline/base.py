@@ -71,11 +71,13 @@ class Pass(abc.ABC):
         name: Kebab-case name.
         summary: One line.
         exact: Whether results stay bit-identical.
+        lossy: Whether results differ by more than rounding, on purpose: those of a quantised model do.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     exact: ClassVar[bool] = True
+    lossy: ClassVar[bool] = False
 
     @property
     def working_type(self) -> str | None:

@@ -44,6 +44,7 @@ class Outcome:
         failures: Passes that raised and were left out.
         exact: Whether all passes that changed something keep results bit-identical.
         working_type: The shorter float type that a pass made the model compute in, if any.
+        lossy: Whether a pass that changed something changes results by more than rounding.
     """
 
     model: ir.Model
@@ -53,6 +54,7 @@ class Outcome:
     failures: list[Failure] = field(default_factory=list)
     exact: bool = True
     working_type: str | None = None
+    lossy: bool = False
 
 
 @dataclass
@@ -147,6 +149,7 @@ class Manager:
             recorder.records,
             exact=run.exact,
             working_type=run.working_type,
+            lossy=run.lossy,
         )
 
     def make(self, call: Call) -> Pass:
@@ -192,6 +195,7 @@ class _Run:
         self._calls = 0
         self.exact = True
         self.working_type: str | None = None
+        self.lossy = False
 
     def steps(self, steps: Sequence[Step], position: int) -> tuple[int, int]:
         """Runs steps from a position on; returns the changes made and the next position."""
@@ -227,6 +231,7 @@ class _Run:
             raise _PassRaised(position, self._calls, step.name, error) from error
         if changes and not step.exact:
             self.exact = False
+        self.lossy = self.lossy or (changes > 0 and step.lossy)
         if changes and step.working_type is not None:
             self.working_type = step.working_type
         return changes

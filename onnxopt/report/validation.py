@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..runtime.validation import OutputResult, ProviderResult, Validation
 
 _STYLES = {"passed": "green", "failed": "bold red", "not-validated": "yellow"}
-_GOOD = ("equal", "within-tolerance", "within-noise")
+_GOOD = ("equal", "within-tolerance", "within-noise", "resembles")
 _ROWS = 12
 
 

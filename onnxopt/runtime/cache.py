@@ -34,6 +34,7 @@ _JUDGING = (
     "precision",
     "working_type",
     "as_written",
+    "lossy",
     "cache",
     "timeout_s",
     "budget_s",

@@ -46,6 +46,7 @@ class Job:
         working_type: the shorter float type the candidate was converted to, if it was; its inputs and outputs
             may then be of that type.
         as_written: the candidate runs with graph optimisations off as well.
+        lossy: the candidate need only resemble the reference.
         custom_op_libraries: paths of shared libraries.
         budget_s: seconds after which no further *generated* sample is begun.
         timeout_s: seconds after which the parent gives up on a phase.
@@ -69,6 +70,7 @@ class Job:
     precision: str | None = None
     working_type: str | None = None
     as_written: bool = False
+    lossy: bool = False
     custom_op_libraries: list[str] = field(default_factory=list)
     budget_s: float = 10.0
     timeout_s: float = 600.0

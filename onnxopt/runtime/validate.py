@@ -42,6 +42,7 @@ def validate(
     exact: bool = False,
     working_type: str | None = None,
     as_written: bool = False,
+    lossy: bool = False,
     samples: int = DEFAULT_SAMPLES,
     seed: int = 0,
     budget_s: float = 10.0,
@@ -66,6 +67,7 @@ def validate(
         working_type: the shorter float type the candidate was converted to, such as ``float16``: its tolerance
             applies, and its inputs and outputs may be of that type.
         as_written: run the candidate with graph optimisations off, so that every rounding in it takes place.
+        lossy: the candidate was quantised or the like: it passes where it resembles the reference, see `verdict`.
         samples: how many samples to generate.
         seed: seed of generated samples.
         budget_s: seconds after which no further generated sample is begun (two are always run).
@@ -95,6 +97,7 @@ def validate(
         exact=exact,
         working_type=working_type,
         as_written=as_written,
+        lossy=lossy,
         custom_op_libraries=_libraries(custom_op_libraries),
         budget_s=budget_s,
         timeout_s=timeout_s,

@@ -17,7 +17,7 @@ class OutputResult:
         name: output name.
         dtype: its dtype, 'str' for strings, '' for an absent optional.
         verdict: 'equal', 'within-tolerance', 'within-noise' (no worse than the original's own
-            sensitivity to rounding), 'differs', or 'not-compared' (nondeterministic in the original).
+            sensitivity to rounding), 'resembles' (all that is asked of a lossy candidate), 'differs', or 'not-compared' (nondeterministic in the original).
         max_abs: largest absolute error.
         max_rel: largest error relative to the element.
         cosine: smallest cosine between reference and candidate.

@@ -11,7 +11,9 @@ from onnxopt.runtime.phases import Reference, Run
 from onnxopt.runtime.tolerance import family
 from onnxopt.runtime.validation import OutputResult, ProviderResult, SampleResult
 
-_RANK = ("equal", "within-tolerance", "within-noise", "differs")
+_RANK = ("equal", "within-tolerance", "within-noise", "resembles", "differs")
+LEAST_COSINE = 0.7
+"""Below it, a float output of a lossy candidate has nothing left of the original."""
 _POOR_NOISE_DB = 20.0
 _NOTE = 160
 
@@ -76,12 +78,26 @@ def _entry(job: Job, run: Run, diff: OutputDiff, number: int) -> OutputResult:
     if diff.ok:
         entry.verdict = "within-tolerance" if f.max_abs else "equal"
         return entry
+    if job.lossy and _resembles(diff):
+        entry.verdict = "resembles"
+        return entry
     excused = floor is not None and floor.excuses(
         diff, run.suspects.get(diff.name), exact=job.exact
     )
     entry.verdict = "within-noise" if excused else "differs"
     entry.detail = diff.describe()
     return entry
+
+
+def _resembles(diff: OutputDiff) -> bool:
+    """Whether an output of a lossy candidate still has to do with the original.
+
+    What it may lose is for the user to say; what it must not do is have another form, turn into NaN, or point
+    elsewhere. Integers, such as the index of the best class, may change.
+    """
+    if diff.problem or diff.figures.special:
+        return False
+    return family(diff.dtype) is None or diff.figures.cosine >= LEAST_COSINE
 
 
 def _merge(known: OutputResult, entry: OutputResult) -> OutputResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import onnx_ir as ir
 
 from ..errors import UsageError
+from ..quantize.table import Quantization, Weighted
 from .target import GENERIC, Target
 
 TYPES = {
@@ -37,6 +38,7 @@ _KEYS = frozenset(
         "pipeline",
         "prepare",
         "providers",
+        "quantize",
         "reasons",
         "separate_weights_above",
         "summary",
@@ -136,8 +138,27 @@ def _parse(name: str, source: str, text: str) -> Target:
         keep=reader.sets("keep", "a list of operators"),
         separate_weights_above=reader.number("separate_weights_above"),
         reasons=reader.table("reasons", str, "a text"),
+        quantize=_quantization(reader) if "quantize" in data else None,
         source=source,
     )
+
+
+def _quantization(reader: _Reader) -> Quantization:
+    data = dict(reader.table("quantize", object, "anything"))
+    reader.known("quantize", data, Quantization)
+    weighted = reader.nested("quantize.weighted", data.pop("weighted", {}))
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        if key in ("joined", "carried", "absorbed"):
+            values[key] = frozenset(reader.words(f"quantize.{key}", value))
+        elif isinstance(value, str):
+            values[key] = value
+        else:
+            raise UsageError(f"{reader.source}: quantize.{key} must be a text")
+    for op_type, form in weighted.items():
+        reader.known(f"quantize.weighted.{op_type}", form, Weighted)
+    values["weighted"] = {op_type: Weighted(**form) for op_type, form in weighted.items()}
+    return Quantization(**values)
 
 
 class _Reader:
@@ -146,6 +167,25 @@ class _Reader:
     def __init__(self, source: str, data: Mapping[str, Any]) -> None:
         self._source = source
         self._data = data
+
+    @property
+    def source(self) -> str:
+        """The file."""
+        return self._source
+
+    def known(self, place: str, data: Mapping[str, Any], kind: type) -> None:
+        """Refuses keys that are no fields of ``kind``."""
+        names = {f.name for f in fields(kind)}
+        for key in data:
+            if key not in names:
+                known = ", ".join(sorted(names))
+                raise UsageError(f"{self._source}: {place}: no key {key!r}; there are: {known}")
+
+    def nested(self, key: str, value: Any) -> dict[str, dict[str, Any]]:
+        """Takes a table of tables."""
+        if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
+            raise UsageError(f"{self._source}: {key} must be a table of tables")
+        return value
 
     def text(self, key: str, *, required: bool = False) -> str:
         value = self._data.get(key, "")

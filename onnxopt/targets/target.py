@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
 
+from ..quantize.table import Quantization
+
 MICROSOFT = "com.microsoft"
 """The domain of the operators that onnxruntime adds to the standard ones."""
 
@@ -39,6 +41,7 @@ class Target:
         keep: Operators that stay in single precision when a model is converted, by the name of the type it is
             converted to.
         reasons: Why, by operator.
+        quantize: What it computes in integers; None where nothing is known of that.
         source: The file it was read from.
     """
 
@@ -56,6 +59,7 @@ class Target:
     tentative: tuple[str, ...] = ()
     keep: Mapping[str, frozenset[str]] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    quantize: Quantization | None = None
     source: str = ""
 
     @property

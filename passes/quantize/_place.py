@@ -1,0 +1,209 @@
+"""Carrying out a plan: QuantizeLinear and DequantizeLinear around what computes in integers.
+
+A value is quantised right where it is made. Readers that compute in integers read it back from there; so do all others
+where the value itself is made in integers, since nothing else of it exists then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from onnxopt.analysis.facts import Facts
+from onnxopt.pipeline.base import Context
+from onnxopt.quantize.affine import Affine, Array
+from onnxopt.quantize.table import Weighted
+from onnxopt.quantize.types import QTYPES
+from onnxopt.rewrite.builder import Builder
+from onnxopt.rewrite.provenance import record
+
+from ._plan import Plan, Planner
+from ._scales import Scheme, activation_scale, channel_axis, weight_scale
+
+RULE = "quantize"
+
+
+class Placement:
+    """Edits one graph as planned.
+
+    Args:
+        context: The model and the services.
+        graph: The graph.
+        planner: Made the plan.
+        plan: What is quantised.
+        scales: How, by value.
+        scheme: The types of weights.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        graph: ir.Graph,
+        planner: Planner,
+        plan: Plan,
+        scales: Mapping[ir.Value, Affine],
+        scheme: Scheme,
+    ) -> None:
+        self._context = context
+        self._facts: Facts = context.facts
+        self._graph = graph
+        self._planner = planner
+        self._plan = plan
+        self._scales = scales
+        self._scheme = scheme
+        self._shared: dict[tuple[ir.Value, int | None], tuple[ir.Value, Affine]] = {}
+        self._parameters: dict[int, tuple[ir.Value, ir.Value]] = {}
+        self._made = {value for value in plan.tensors if _is_made(plan, value)}
+
+    def run(self) -> None:
+        """Changes the graph."""
+        for node, form in list(self._plan.weighted()):
+            self._weights(node, form)
+        for node in self._plan.integer:
+            self._constants(node)
+        for value in self._plan.tensors:
+            self._activation(value)
+
+    # Activations
+
+    def _activation(self, value: ir.Value) -> None:
+        producer = value.producer()
+        made_here = value in self._made
+        anchor = producer or self._graph[0]
+        build = self._builder(anchor)
+        readers = list(value.uses())
+        scale, zero = self._parameters_of(build, value)
+        stored = build.op("QuantizeLinear", value, scale, zero)
+        back = build.op("DequantizeLinear", stored, scale, zero)
+        self._facts.copy_facts(value, back)
+        self._insert(build, anchor, after=producer is not None, origin=[anchor] if producer else [])
+        for node, index in readers:
+            if made_here or self._reads_integers(node, value):
+                node.replace_input_with(index, back)
+        if made_here and value.is_graph_output():
+            self._take_place(value, back)
+
+    def _reads_integers(self, node: ir.Node, value: ir.Value) -> bool:
+        return node in self._plan.integer and value in self._planner.data(node)
+
+    def _parameters_of(self, build: Builder, value: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Scale and zero point as constants, one pair for all values that share them."""
+        found = self._scales[value]
+        pair = self._parameters.get(id(found))
+        if pair is None:
+            pair = _constants_of(build, found)
+            self._parameters[id(found)] = pair
+        return pair
+
+    def _take_place(self, old: ir.Value, new: ir.Value) -> None:
+        """Lets what is read back be the graph's output, under the same name."""
+        name = old.name
+        old.name = self._context.editor.names.fresh(f"{name}_float")
+        new.name, new.type, new.shape, new.doc_string = name, old.type, old.shape, old.doc_string
+        new.metadata_props.update(old.metadata_props)
+        new.meta.update(old.meta)
+        for index, value in enumerate(self._graph.outputs):
+            if value is old:
+                self._graph.outputs[index] = new
+
+    # Weights
+
+    def _weights(self, node: ir.Node, form: Weighted) -> None:
+        weight = node.inputs[form.weight]
+        assert weight is not None
+        data = node.inputs[0]
+        assert data is not None
+        tensor = self._facts.const_tensor(weight)
+        assert tensor is not None
+        channels = self._scheme.by_channel and form.granularity == "channel"
+        axis = channel_axis(node, form, len(tensor.shape)) if channels else None
+        bias = self._bias_of(node, form)
+        scale = self._scales[data].scale
+        numbers = None if bias is None else np.asarray(bias.numpy(), np.float32)
+        key = (weight, axis)
+        if key in self._shared and numbers is None:
+            back, affine = self._shared[key]
+        else:
+            affine = weight_scale(np.asarray(tensor.numpy()), axis, self._scheme, numbers, scale)
+            back = self._stored(node, "weight", tensor, affine)
+            self._shared.setdefault(key, (back, affine))
+        node.replace_input_with(form.weight, back)
+        if numbers is not None and form.bias is not None:
+            self._bias(node, form.bias, numbers, scale, affine)
+
+    def _bias_of(self, node: ir.Node, form: Weighted) -> ir.TensorProtocol | None:
+        if form.bias is None or form.bias >= len(node.inputs):
+            return None
+        value = node.inputs[form.bias]
+        tensor = None if value is None else self._facts.const_tensor(value)
+        return tensor if tensor is not None and len(tensor.shape) == 1 else None
+
+    def _bias(
+        self, node: ir.Node, index: int, numbers: Array, scale: Array, weights: Affine
+    ) -> None:
+        steps = (scale * weights.scale).astype(np.float32)
+        shape = steps.shape if steps.ndim else ()
+        axis = 0 if steps.ndim else None
+        affine = Affine(QTYPES["s32"], steps, np.zeros(shape, np.int64), axis)
+        node.replace_input_with(index, self._stored(node, "bias", ir.tensor(numbers), affine))
+
+    def _constants(self, node: ir.Node) -> None:
+        """Stores constant operands of operators without weights as activations are."""
+        if self._plan.integer[node] is not None:
+            return
+        for index, value in enumerate(node.inputs):
+            tensor = None if value is None else self._facts.const_tensor(value)
+            if value is None or tensor is None or value not in self._planner.data(node):
+                continue
+            numbers = np.asarray(tensor.numpy(), np.float32)
+            low, high = float(numbers.min(initial=0.0)), float(numbers.max(initial=0.0))
+            affine = activation_scale((low, high), (-np.inf, np.inf), self._scheme)
+            node.replace_input_with(index, self._stored(node, "operand", tensor, affine))
+
+    def _stored(
+        self, node: ir.Node, hint: str, tensor: ir.TensorProtocol, affine: Affine
+    ) -> ir.Value:
+        """A constant kept in integers and read back."""
+        build = self._builder(node)
+        scale, zero = _constants_of(build, affine)
+        shape = tuple(int(d) for d in tensor.shape.numpy())
+        stored = build.lazy(
+            f"{hint}_quantized",
+            affine.qtype.dtype,
+            shape,
+            lambda: affine.quantised(np.asarray(tensor.numpy())),
+        )
+        back = build.op("DequantizeLinear", stored, scale, zero, axis=affine.axis)
+        self._insert(build, node, after=False, origin=[node])
+        return back
+
+    # Inserting
+
+    def _builder(self, anchor: ir.Node) -> Builder:
+        return self._context.editor.builder(anchor)
+
+    def _insert(
+        self, build: Builder, anchor: ir.Node, *, after: bool, origin: Sequence[ir.Node]
+    ) -> None:
+        for constant in build.constants:
+            self._graph.initializers.add(constant)
+        record(RULE, build.nodes, origin)
+        if after:
+            self._graph.insert_after(anchor, build.nodes)
+        else:
+            self._graph.insert_before(anchor, build.nodes)
+        self._context.stats.added.update(node.op_type for node in build.nodes)
+
+
+def _is_made(plan: Plan, value: ir.Value) -> bool:
+    """Whether a node makes a value in integers."""
+    producer = value.producer()
+    return value in plan.absorbed or (producer is not None and producer in plan.integer)
+
+
+def _constants_of(build: Builder, affine: Affine) -> tuple[ir.Value, ir.Value]:
+    scale = build.const("scale", affine.scale, ir.DataType.FLOAT)
+    zero = build.const("zero_point", affine.zero_point, affine.qtype.dtype)
+    return scale, zero

@@ -1,0 +1,151 @@
+"""Scales and zero points for what a plan quantises."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from onnxopt.analysis.facts import Facts
+from onnxopt.quantize.affine import Affine, Array, from_range
+from onnxopt.quantize.table import Weighted
+from onnxopt.quantize.types import QType
+
+from ._plan import Plan
+
+_BIAS_LIMIT = float(2**30)
+"""Biases as int32 keep a bit of room for what the products add."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """The types and granularity asked for.
+
+    Attributes:
+        activations: The type of activations.
+        weights: The type of weights.
+        by_channel: Whether weights have a scale a channel.
+        symmetric: Whether 0 is stored as the middle, for activations that have both signs.
+    """
+
+    activations: QType
+    weights: QType
+    by_channel: bool
+    symmetric: bool
+
+
+RangeOf = Callable[[ir.Value], tuple[float, float]]
+
+
+def activation_scales(
+    facts: Facts, plan: Plan, scheme: Scheme, range_of: RangeOf
+) -> dict[ir.Value, Affine]:
+    """Chooses how each quantised value is stored.
+
+    Args:
+        facts: Constants.
+        plan: What is quantised.
+        scheme: How.
+        range_of: Gives the range of a value that is worth storing.
+
+    Returns:
+        By value; those that share a scale share the object.
+    """
+    roots: dict[ir.Value, Affine] = {}
+    for root in plan.roots:
+        low, high = range_of(root)
+        limits = limits_of(facts, plan.absorbed.get(root))
+        roots[root] = activation_scale((low, high), limits, scheme)
+    return {value: roots[root] for value, root in plan.tensors.items()}
+
+
+def activation_scale(
+    spread: tuple[float, float], limits: tuple[float, float], scheme: Scheme
+) -> Affine:
+    """Chooses how a value is stored.
+
+    Args:
+        spread: The range that is worth storing.
+        limits: What the operator that makes the value, and is absorbed, allows.
+        scheme: How.
+    """
+    low, high = max(spread[0], limits[0]), min(spread[1], limits[1])
+    one_sided = low >= 0.0 or high <= 0.0
+    # Where one sign does not occur, half of a symmetric range would be wasted, and what rectifies not absorbed.
+    symmetric = scheme.symmetric and not one_sided
+    found = from_range(low, high, scheme.activations, symmetric=symmetric)
+    return _within(found, limits)
+
+
+def _within(found: Affine, limits: tuple[float, float]) -> Affine:
+    """Lowers a scale by as little as makes the largest stored value no larger than a limit.
+
+    The runtime absorbs a Clip only where nothing beyond its limits can be stored.
+    """
+    scale = found.scale
+    for bound, edge in ((limits[0], found.qtype.low), (limits[1], found.qtype.high)):
+        steps = np.float32(edge - int(found.zero_point))
+        if math.isinf(bound) or bound == 0.0 or not steps:
+            continue
+        while abs(np.float32(steps * scale)) > abs(np.float32(bound)):
+            scale = np.nextafter(scale, np.float32(0.0))
+    return Affine(found.qtype, np.asarray(scale, np.float32), found.zero_point)
+
+
+def limits_of(facts: Facts, node: ir.Node | None) -> tuple[float, float]:
+    """The range that a Relu or Clip leaves; everything where there is none."""
+    if node is None:
+        return -math.inf, math.inf
+    if node.op_type == "Relu":
+        return 0.0, math.inf
+    bounds = (-math.inf, math.inf)
+    low, high = (_bound(facts, node, i) for i in (1, 2))
+    return (
+        node.attributes.get_float("min", bounds[0]) if low is None else low,
+        node.attributes.get_float("max", bounds[1]) if high is None else high,
+    )
+
+
+def _bound(facts: Facts, node: ir.Node, index: int) -> float | None:
+    value = node.inputs[index] if index < len(node.inputs) else None
+    tensor = None if value is None else facts.const_tensor(value)
+    return None if tensor is None else float(tensor.numpy().reshape(-1)[0])
+
+
+def channel_axis(node: ir.Node, form: Weighted, rank: int) -> int:
+    """The axis of a weight along which its scales differ."""
+    if node.op_type == "Gemm" and node.attributes.get_int("transB", False):
+        return 0
+    return form.channel % rank
+
+
+def weight_scale(
+    weight: Array, axis: int | None, scheme: Scheme, bias: Array | None, scale: Array
+) -> Affine:
+    """Chooses how weights are stored.
+
+    Args:
+        weight: float32, of any shape.
+        axis: The axis of the channels [C]; None for one scale.
+        scheme: How.
+        bias: float32 [C], if there is one.
+        scale: The activation's scale, a scalar.
+    """
+    if axis is None:
+        low, high = np.asarray(weight.min(initial=0.0)), np.asarray(weight.max(initial=0.0))
+    else:
+        others = tuple(i for i in range(weight.ndim) if i != axis)
+        low, high = weight.min(axis=others, initial=0.0), weight.max(axis=others, initial=0.0)
+    symmetric = scheme.weights.signed
+    found = from_range(low, high, scheme.weights, symmetric=symmetric, axis=axis)
+    if bias is None or not bias.size:
+        return found
+    # A bias is stored in steps of both scales: where weights are tiny beside it, it would not fit.
+    needed = np.abs(bias.astype(np.float64)) / (_BIAS_LIMIT * float(scale))
+    least = needed if axis is not None else needed.max()
+    return Affine(
+        found.qtype, np.maximum(found.scale, least.astype(np.float32)), found.zero_point, axis
+    )
