@@ -12,6 +12,8 @@ import onnx
 import onnx_ir as ir
 
 from ..analysis.facts import Facts
+from ..quantize.statistics import Statistics
+from ..quantize.wants import Wants
 from ..rewrite.editor import Editor
 from ..rewrite.gate import Gate
 from ..rewrite.stats import Stats
@@ -19,6 +21,8 @@ from ..targets.target import GENERIC, Target
 
 Array = np.ndarray[Any, Any]
 Evaluate = Callable[[onnx.ModelProto, Mapping[str, Array]], Sequence[Array]]
+Observe = Callable[[ir.Model, Mapping[str, Wants]], Statistics]
+"""Runs a model on calibration data, and keeps of some of its values what is wanted."""
 
 
 @dataclass
@@ -32,6 +36,7 @@ class Context:
         evaluate: Runs a small model on the runtime, for constant folding; None where no runtime is
             installed.
         target: What the result must run on.
+        observe: Runs the model on calibration data; None where there is none.
         facts: Types, shapes and constants of ``model``.
         editor: Commits rewrites.
     """
@@ -41,6 +46,7 @@ class Context:
     stats: Stats = field(default_factory=Stats)
     evaluate: Evaluate | None = None
     target: Target = GENERIC
+    observe: Observe | None = None
     facts: Facts = field(init=False)
     editor: Editor = field(init=False)
 

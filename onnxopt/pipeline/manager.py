@@ -11,7 +11,7 @@ from ..errors import OnnxoptError
 from ..rewrite.gate import Gate
 from ..rewrite.stats import Stats
 from ..targets.target import GENERIC, Target
-from .base import Context, Evaluate, Pass
+from .base import Context, Evaluate, Observe, Pass
 from .instruments import Instrument, PassRecord, Recorder
 from .parse import Call, Repeat, Step, render
 from .registry import Registry, registry
@@ -67,6 +67,7 @@ class Settings:
         limit: How many rewrites to make at most.
         evaluate: The runtime, for constant folding.
         target: What the result must run on.
+        observe: Runs models on calibration data; None where there is none.
         instruments: Who watches.
         reproduce: Writes a reproducer for a model, the name of the pass that raised, and the rest of
             the pipeline; returns its place, if it could.
@@ -77,6 +78,7 @@ class Settings:
     limit: int | None = None
     evaluate: Evaluate | None = None
     target: Target = GENERIC
+    observe: Observe | None = None
     instruments: Sequence[Instrument] = ()
     reproduce: Callable[[ir.Model, str, str], str | None] | None = None
 
@@ -138,7 +140,9 @@ class Manager:
         watchers = self._settings.instruments if stop is None else ()
         gate = Gate(self._settings.limit, self._settings.banned)
         settings = self._settings
-        context = Context(model, gate, Stats(), settings.evaluate, settings.target)
+        context = Context(
+            model, gate, Stats(), settings.evaluate, settings.target, settings.observe
+        )
         recorder = Recorder()
         run = _Run(self, context, [recorder, *watchers], skipped, stop)
         run.steps(steps, 0)

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from ..errors import ModelError
-from . import measured, validation
+from . import measured, quantisation, validation
 from .console import table
 from .text import change, count, one_line, printable, seconds, size
 
@@ -34,6 +34,8 @@ def render(out: Console, model: str, result: Result) -> None:
     _rewrites(out, result)
     if result.measured is not None:
         measured.render(out, result.measured)
+    if result.quantisation is not None:
+        quantisation.render(out, result.quantisation)
     _trouble(out, result)
     out.print()
     if result.validation is None:
