@@ -14,7 +14,7 @@ from ..targets.target import GENERIC, Target
 from .base import Context, Evaluate, Observe, Pass
 from .instruments import Instrument, PassRecord, Recorder
 from .parse import Call, Repeat, Step, render
-from .registry import Registry, registry
+from .registry import Registry, installed
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Manager:
 
     def __init__(self, settings: Settings, found: Registry | None = None) -> None:
         self._settings = settings
-        self._registry = found or registry()
+        self._registry = found or installed()
 
     def run(self, load: Callable[[], ir.Model], pipeline: str) -> Outcome:
         """Runs a pipeline over the model that ``load`` gives.

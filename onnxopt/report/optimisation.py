@@ -100,11 +100,15 @@ def _rewrites(out: Console, result: Result) -> None:
 def _made(result: Result) -> Counter[str]:
     """Counts changes by rule, and by pass for passes that do not work through rules."""
     made = Counter(result.stats.fired)
-    from ..pipeline.registry import registry
+    from ..pipeline.registry import installed
 
-    groups = registry().groups
+    known = installed()
     for record in result.records:
-        if record.changes and record.name not in result.stats.fired and record.name not in groups:
+        if (
+            record.changes
+            and record.name not in result.stats.fired
+            and not known.is_group(record.name)
+        ):
             made[record.name] += record.changes
     return made
 
