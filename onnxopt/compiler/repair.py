@@ -64,7 +64,11 @@ class Repair:
         if candidate is None:
             candidate = self._stage.write(outcome.model, self._options.external_data)
         return self._verifier.check(
-            candidate, outcome.exact, shapes=self._shapes, working_type=outcome.working_type
+            candidate,
+            outcome.exact,
+            shapes=self._shapes,
+            working_type=outcome.working_type,
+            lossy=outcome.lossy,
         )
 
     def first_bad(self, outcome: Outcome) -> int | None:

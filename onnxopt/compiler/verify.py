@@ -40,6 +40,7 @@ class Verifier:
         *,
         shapes: ir.Model | None = None,
         working_type: str | None = None,
+        lossy: bool = False,
         as_written: bool = False,
     ) -> Validation:
         """Runs a candidate and the original on the same inputs.
@@ -49,6 +50,7 @@ class Verifier:
             exact: Whether only bit-identical rewrites were made.
             shapes: The model whose inputs and dims samples must fit; the original by default.
             working_type: The shorter float type the candidate was converted to, if it was.
+            lossy: Whether results only have to be similar.
             as_written: Whether to run the candidate without the runtime's own optimisations.
         """
         model = shapes if shapes is not None else self._origin.peek()
@@ -58,6 +60,7 @@ class Verifier:
             model,
             exact=exact,
             working_type=working_type,
+            lossy=lossy,
             as_written=as_written,
             cache=self._remembered(),
         )

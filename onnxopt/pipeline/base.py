@@ -19,6 +19,11 @@ from ..targets.target import GENERIC, Target
 
 Array = np.ndarray[Any, Any]
 Evaluate = Callable[[onnx.ModelProto, Mapping[str, Array]], Sequence[Array]]
+Grams = Callable[[ir.Model, Sequence[str]], Mapping[str, Array]]
+"""Gives X^T X, [K, K] float64 over all calibration samples, of values [..., K] of the main graph by their names.
+
+A value that no sample reached is left out.
+"""
 
 
 @dataclass
@@ -32,6 +37,7 @@ class Context:
         evaluate: Runs a small model on the runtime, for constant folding; None where no runtime is
             installed.
         target: What the result must run on.
+        grams: Gives the Gram matrices of values over calibration data; None where there is no such data.
         facts: Types, shapes and constants of ``model``.
         editor: Commits rewrites.
     """
@@ -41,6 +47,7 @@ class Context:
     stats: Stats = field(default_factory=Stats)
     evaluate: Evaluate | None = None
     target: Target = GENERIC
+    grams: Grams | None = None
     facts: Facts = field(init=False)
     editor: Editor = field(init=False)
 
@@ -71,11 +78,13 @@ class Pass(abc.ABC):
         name: Kebab-case name.
         summary: One line.
         exact: Whether results stay bit-identical.
+        lossy: Whether results change by more than rounding of floats does, as with weights of few bits.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     exact: ClassVar[bool] = True
+    lossy: ClassVar[bool] = False
 
     @property
     def working_type(self) -> str | None:

@@ -11,7 +11,7 @@ from ..errors import OnnxoptError
 from ..rewrite.gate import Gate
 from ..rewrite.stats import Stats
 from ..targets.target import GENERIC, Target
-from .base import Context, Evaluate, Pass
+from .base import Context, Evaluate, Grams, Pass
 from .instruments import Instrument, PassRecord, Recorder
 from .parse import Call, Repeat, Step, render
 from .registry import Registry, registry
@@ -44,6 +44,7 @@ class Outcome:
         failures: Passes that raised and were left out.
         exact: Whether all passes that changed something keep results bit-identical.
         working_type: The shorter float type that a pass made the model compute in, if any.
+        lossy: Whether a pass changed something that is only to stay similar.
     """
 
     model: ir.Model
@@ -53,6 +54,7 @@ class Outcome:
     failures: list[Failure] = field(default_factory=list)
     exact: bool = True
     working_type: str | None = None
+    lossy: bool = False
 
 
 @dataclass
@@ -65,6 +67,7 @@ class Settings:
         limit: How many rewrites to make at most.
         evaluate: The runtime, for constant folding.
         target: What the result must run on.
+        grams: Gram matrices of values over calibration data, for rounding that needs them.
         instruments: Who watches.
         reproduce: Writes a reproducer for a model, the name of the pass that raised, and the rest of
             the pipeline; returns its place, if it could.
@@ -75,6 +78,7 @@ class Settings:
     limit: int | None = None
     evaluate: Evaluate | None = None
     target: Target = GENERIC
+    grams: Grams | None = None
     instruments: Sequence[Instrument] = ()
     reproduce: Callable[[ir.Model, str, str], str | None] | None = None
 
@@ -136,7 +140,7 @@ class Manager:
         watchers = self._settings.instruments if stop is None else ()
         gate = Gate(self._settings.limit, self._settings.banned)
         settings = self._settings
-        context = Context(model, gate, Stats(), settings.evaluate, settings.target)
+        context = Context(model, gate, Stats(), settings.evaluate, settings.target, settings.grams)
         recorder = Recorder()
         run = _Run(self, context, [recorder, *watchers], skipped, stop)
         run.steps(steps, 0)
@@ -147,6 +151,7 @@ class Manager:
             recorder.records,
             exact=run.exact,
             working_type=run.working_type,
+            lossy=run.lossy,
         )
 
     def make(self, call: Call) -> Pass:
@@ -192,6 +197,7 @@ class _Run:
         self._calls = 0
         self.exact = True
         self.working_type: str | None = None
+        self.lossy = False
 
     def steps(self, steps: Sequence[Step], position: int) -> tuple[int, int]:
         """Runs steps from a position on; returns the changes made and the next position."""
@@ -229,6 +235,7 @@ class _Run:
             self.exact = False
         if changes and step.working_type is not None:
             self.working_type = step.working_type
+        self.lossy = self.lossy or bool(changes and step.lossy)
         return changes
 
 

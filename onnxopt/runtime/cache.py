@@ -33,6 +33,7 @@ _JUDGING = (
     "exact",
     "precision",
     "working_type",
+    "lossy",
     "as_written",
     "cache",
     "timeout_s",

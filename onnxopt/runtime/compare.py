@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 
 from onnxopt.runtime.metrics import Figures, Tolerance, measure
-from onnxopt.runtime.tolerance import tolerance_for
+from onnxopt.runtime.tolerance import family, tolerance_for
+
+LEAST_COSINE = 0.9
+"""Between the outputs of a model and of its quantised form, below which something is broken."""
 
 
 @dataclass
@@ -28,6 +31,7 @@ class OutputDiff:
         problem: why the two cannot be compared element by element (shape, dtype, length), or ''.
         figures: the measured differences.
         tolerance: the tolerance that was applied.
+        similar_is_enough: the candidate was quantised; see `similar`.
     """
 
     name: str
@@ -36,11 +40,24 @@ class OutputDiff:
     problem: str = ""
     figures: Figures = field(default_factory=Figures)
     tolerance: Tolerance = field(default_factory=Tolerance)
+    similar_is_enough: bool = False
 
     @property
     def ok(self) -> bool:
         """Same type and shape, and every element within tolerance."""
+        if self.similar_is_enough and self.similar:
+            return True
         return not self.problem and not self.figures.special and not self.figures.outside
+
+    @property
+    def similar(self) -> bool:
+        """What a quantised model's output has to be: of the same type and shape, finite, and pointing the same way.
+
+        Indices, classes and masks are discrete functions of such outputs, of which no element need be the same.
+        """
+        if self.problem or self.figures.special:
+            return False
+        return family(self.dtype) is None or self.figures.cosine >= LEAST_COSINE
 
     @property
     def elements(self) -> int:

@@ -45,6 +45,7 @@ class Job:
         precision: coarsest float type inside either model.
         working_type: the shorter float type the candidate was converted to, if it was; its inputs and outputs
             may then be of that type.
+        lossy: the candidate's outputs only have to be similar.
         as_written: the candidate runs with graph optimisations off as well.
         custom_op_libraries: paths of shared libraries.
         budget_s: seconds after which no further *generated* sample is begun.
@@ -68,6 +69,7 @@ class Job:
     exact: bool = False
     precision: str | None = None
     working_type: str | None = None
+    lossy: bool = False
     as_written: bool = False
     custom_op_libraries: list[str] = field(default_factory=list)
     budget_s: float = 10.0

@@ -41,6 +41,7 @@ def validate(
     custom_op_libraries: Sequence[Path_] = (),
     exact: bool = False,
     working_type: str | None = None,
+    lossy: bool = False,
     as_written: bool = False,
     samples: int = DEFAULT_SAMPLES,
     seed: int = 0,
@@ -65,6 +66,9 @@ def validate(
         exact: only bit-exact rewrites were applied: tolerances are tighter.
         working_type: the shorter float type the candidate was converted to, such as ``float16``: its tolerance
             applies, and its inputs and outputs may be of that type.
+        lossy: the candidate was quantised: float outputs pass that are finite where the reference's are and point the
+            same way (`compare.LEAST_COSINE`), and others of the same type and shape. Given ``rtol`` or ``atol``,
+            that tolerance alone decides.
         as_written: run the candidate with graph optimisations off, so that every rounding in it takes place.
         samples: how many samples to generate.
         seed: seed of generated samples.
@@ -94,6 +98,7 @@ def validate(
         atol=atol,
         exact=exact,
         working_type=working_type,
+        lossy=lossy,
         as_written=as_written,
         custom_op_libraries=_libraries(custom_op_libraries),
         budget_s=budget_s,
