@@ -58,7 +58,8 @@ def factorised(gram: Array, *, damping: float = 0.01, by_activity: bool = False)
     gram = gram[np.ix_(order, order)]
     mean = float(np.diagonal(gram).mean())
     for attempt in range(_ATTEMPTS):
-        dampened = gram + np.eye(len(gram)) * (damping * 10.0**attempt * mean)
+        dampened = gram.copy()
+        dampened[np.diag_indices_from(dampened)] += damping * 10.0**attempt * mean
         try:
             inverse = np.linalg.inv(np.linalg.cholesky(dampened))
             upper = np.linalg.cholesky(inverse.T @ inverse).T

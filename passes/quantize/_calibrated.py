@@ -60,8 +60,7 @@ def compute(
             if name in grams:
                 rounding = _method(name, grams[name], method, act_order)
                 for job in jobs:
-                    job.round = rounding
-                    job.done = job.compute()
+                    job.done = job.compute(rounding)
             else:
                 yield from ((job, "calibration has not seen the product's input") for job in jobs)
 

@@ -72,14 +72,17 @@ class Job:
     done: Parts | None = None
     spread: bool = False
 
-    def compute(self) -> Parts:
+    def compute(self, rounding: Round | None = None) -> Parts:
         """Quantises the weight.
+
+        Args:
+            rounding: How, other than ``round`` says. It is not kept, since it may hold much.
 
         Raises:
             ModelError: It holds NaN or infinite values.
         """
         try:
-            integers, scale, zero = _computed(self.columns, self.scheme, self.round)
+            integers, scale, zero = _computed(self.columns, self.scheme, rounding or self.round)
         except ModelError as error:
             raise ModelError(f"weight {self.name!r}: {error}") from error.__cause__
         if self.spread:

@@ -6,13 +6,14 @@ uint8, by block, channel and tensor, of float32 and float16 (between Casts), wit
 
 - Blocks run along K (axis 0 of [K, N]) and hold a power of two of rows, 16 or more; the last may be shorter.
 - Nothing else may read the DequantizeLinear, the integers or the scales; two products that share them are
-  computed in float. So a weight with several readers is rounded once and stored for each.
+  computed in float. So a weight with several readers is stored for each, and ``deduplicate-initializers``
+  leaves such constants alone.
 - In a body, the integers must be initializers of that body. The model does not load where they lie outside.
 - A weight behind a Transpose, or of a Gemm with transB, stays float; it is stored transposed instead. A Gemm fuses
   when alpha and beta are 1, transA is 0 and the bias is a vector of N.
 
-Other readers of a weight, such as the Gather of a tied embedding, go on reading it in float. Sharing equal initializers
-afterwards (``deduplicate-initializers``) can undo the second point: run this pass last.
+What is fused so rounds its inputs to 8 bits (``session.qdq_matmulnbits_accuracy_level`` is 4 unless set: about 45 dB;
+with 0 they stay float). Other readers of a weight, such as the Gather of a tied embedding, go on reading it in float.
 
 Declines where DequantizeLinear at the model's opset does not take the form, for weights in functions (which
 other models may share), and where the integers would not be smaller.
