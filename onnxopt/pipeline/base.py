@@ -23,6 +23,11 @@ Array = np.ndarray[Any, Any]
 Evaluate = Callable[[onnx.ModelProto, Mapping[str, Array]], Sequence[Array]]
 Observe = Callable[[ir.Model, Mapping[str, Wants]], Statistics]
 """Runs a model on calibration data, and keeps of some of its values what is wanted."""
+Grams = Callable[[ir.Model, Sequence[str]], Mapping[str, Array]]
+"""Gives X^T X, [K, K] float64 over all calibration samples, of values [..., K] of the main graph by their names.
+
+A value that no sample reached is left out.
+"""
 
 
 @dataclass
@@ -37,6 +42,7 @@ class Context:
             installed.
         target: What the result must run on.
         observe: Runs the model on calibration data; None where there is none.
+        grams: Gives the Gram matrices of values over calibration data; None where there is no such data.
         facts: Types, shapes and constants of ``model``.
         editor: Commits rewrites.
     """
@@ -47,6 +53,7 @@ class Context:
     evaluate: Evaluate | None = None
     target: Target = GENERIC
     observe: Observe | None = None
+    grams: Grams | None = None
     facts: Facts = field(init=False)
     editor: Editor = field(init=False)
 

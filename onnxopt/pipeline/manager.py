@@ -11,7 +11,7 @@ from ..errors import OnnxoptError
 from ..rewrite.gate import Gate
 from ..rewrite.stats import Stats
 from ..targets.target import GENERIC, Target
-from .base import Context, Evaluate, Observe, Pass
+from .base import Context, Evaluate, Grams, Observe, Pass
 from .instruments import Instrument, PassRecord, Recorder
 from .parse import Call, Repeat, Step, render
 from .registry import Registry, installed
@@ -68,6 +68,7 @@ class Settings:
         evaluate: The runtime, for constant folding.
         target: What the result must run on.
         observe: Runs models on calibration data; None where there is none.
+        grams: Gram matrices of values over calibration data, for rounding that needs them.
         instruments: Who watches.
         reproduce: Writes a reproducer for a model, the name of the pass that raised, and the rest of
             the pipeline; returns its place, if it could.
@@ -79,6 +80,7 @@ class Settings:
     evaluate: Evaluate | None = None
     target: Target = GENERIC
     observe: Observe | None = None
+    grams: Grams | None = None
     instruments: Sequence[Instrument] = ()
     reproduce: Callable[[ir.Model, str, str], str | None] | None = None
 
@@ -141,7 +143,13 @@ class Manager:
         gate = Gate(self._settings.limit, self._settings.banned)
         settings = self._settings
         context = Context(
-            model, gate, Stats(), settings.evaluate, settings.target, settings.observe
+            model,
+            gate,
+            Stats(),
+            settings.evaluate,
+            settings.target,
+            settings.observe,
+            settings.grams,
         )
         recorder = Recorder()
         run = _Run(self, context, [recorder, *watchers], skipped, stop)

@@ -76,7 +76,8 @@ class Quantize(Pass):
         scheme = self._scheme(table)
         method = self.method or table.method
         parse_method(method)
-        selection = Selection.of(self.include, self.exclude, graph)
+        selection = Selection.of(self.include, self.exclude)
+        selection.check(graph)
         _refuse(context.model, scheme)
         planner = Planner(context.facts, table, selection)
         plan = planner.plan(graph)

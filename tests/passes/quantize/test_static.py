@@ -187,7 +187,7 @@ def test_patterns_and_operators_can_be_left_out() -> None:
 def test_what_a_user_cannot_ask_for() -> None:
     model = network("y = Conv(x, w)", w=conv(4, 3))
     cases = {
-        'exclude="nothing"': "nothing to quantise is called 'nothing'",
+        'exclude="nothing"': "nothing to exclude is called 'nothing'",
         "granularity=block": "no granularity 'block' here; choose channel or tensor",
         "activations=u7": "no type 'u7' to quantise to",
         "bits=9": "cannot use 9 bits of s8",
