@@ -39,6 +39,7 @@ class Quantization:
         joined: Operators whose kernel takes all operands quantised, each with its own scale, and gives a quantised result.
         carried: Operators that only move values: the result has the scale of the operand.
         absorbed: Operators that the quantisation of their result makes superfluous, where its limits are theirs.
+        stored: What activations of a type are stored as instead, with the same scale and the zero point moved along.
     """
 
     activations: str = "u8"
@@ -50,6 +51,7 @@ class Quantization:
     joined: frozenset[str] = frozenset()
     carried: frozenset[str] = frozenset()
     absorbed: frozenset[str] = frozenset()
+    stored: Mapping[str, str] = field(default_factory=dict)
 
 
 __all__ = ["Quantization", "Weighted"]

@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from ..errors import UsageError
 from ..quantize.table import Quantization, Weighted
+from ..quantize.types import qtype
 from .target import GENERIC, Target
 
 TYPES = {
@@ -149,7 +150,9 @@ def _quantization(reader: _Reader) -> Quantization:
     weighted = reader.nested("quantize.weighted", data.pop("weighted", {}))
     values: dict[str, Any] = {}
     for key, value in data.items():
-        if key in ("joined", "carried", "absorbed"):
+        if key == "stored":
+            values[key] = _stored(reader, value)
+        elif key in ("joined", "carried", "absorbed"):
             values[key] = frozenset(reader.words(f"quantize.{key}", value))
         elif isinstance(value, str):
             values[key] = value
@@ -159,6 +162,17 @@ def _quantization(reader: _Reader) -> Quantization:
         reader.known(f"quantize.weighted.{op_type}", form, Weighted)
     values["weighted"] = {op_type: Weighted(**form) for op_type, form in weighted.items()}
     return Quantization(**values)
+
+
+def _stored(reader: _Reader, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{reader.source}: quantize.stored must be a table")
+    for name, other in value.items():
+        if not isinstance(other, str) or qtype(name).levels != qtype(other).levels:
+            raise UsageError(
+                f"{reader.source}: quantize.stored.{name} must be a type of as many bits"
+            )
+    return value
 
 
 class _Reader:

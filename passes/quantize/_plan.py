@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from onnxopt.analysis.facts import Facts
+from onnxopt.quantize.affine import Affine
 from onnxopt.quantize.table import Quantization, Weighted
+from onnxopt.quantize.types import qtype
 
 from ._selection import Selection
 
@@ -73,6 +75,11 @@ class Planner:
         for node in self._plan.integer:
             self._quantise_around(node)
         return self._plan
+
+    def stored(self, affine: Affine) -> Affine:
+        """How the target wants activations stored of which the scale is chosen."""
+        other = self._table.stored.get(affine.qtype.name)
+        return affine if other is None else affine.shifted(qtype(other))
 
     # Which nodes
 
