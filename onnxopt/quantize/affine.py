@@ -53,6 +53,16 @@ class Affine:
         scale, zero = self._aligned(integers.ndim)
         return ((integers.astype(np.float64) - zero) * scale).astype(np.float32)
 
+    def shifted(self, other: QType) -> Affine:
+        """The same real values in another type of as many values: integers and zero point move alike.
+
+        Args:
+            other: The type, of as many values as this one has.
+        """
+        assert other.levels == self.qtype.levels
+        by = other.low - self.qtype.low
+        return Affine(other, self.scale, self.zero_point + by, self.axis)
+
     @property
     def bounds(self) -> tuple[Array, Array]:
         """The smallest and largest real values that can be stored, in the shape of ``scale``."""

@@ -38,8 +38,8 @@ class Quantization:
         weighted: Operators with weights.
         joined: Operators whose kernel takes all operands quantised, each with its own scale, and gives a quantised result.
         carried: Operators that only move values: the result has the scale of the operand.
-        stored: Types of activations that the kernels take as another of the same size, moved by half the range.
         absorbed: Operators that the quantisation of their result makes superfluous, where its limits are theirs.
+        stored: What activations of a type are stored as instead, with the same scale and the zero point moved along.
     """
 
     activations: str = "u8"

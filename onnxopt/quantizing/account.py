@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..runtime.fusion import FusionReport
-    from ..runtime.quality import Quality
+    from ..runtime.fusion.report import FusionReport
+    from ..runtime.quality.figures import Quality
 
 WORTH = 0.95
 """A quantised model that takes more than this share of the float model's time is hardly worth its loss."""

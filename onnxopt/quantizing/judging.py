@@ -11,7 +11,9 @@ from .request import Samples
 
 if TYPE_CHECKING:
     from ..compiler.options import Options
-    from ..runtime.quality import Budget, Quality
+    from ..runtime.facts import InputSpec
+    from ..runtime.quality.budget import Budget
+    from ..runtime.quality.figures import Quality
 
 FLOOR = "snr=20"
 """What is asked for by default: a hundredth of the outputs' power may be noise."""
@@ -23,13 +25,22 @@ class Judge:
 
     Args:
         reference: The optimised float model.
+        specs: Its inputs.
         samples: What to run.
         budget: How much may be lost.
         options: Provider, libraries, time limit, progress.
     """
 
-    def __init__(self, reference: Path, samples: Samples, budget: Budget, options: Options) -> None:
+    def __init__(
+        self,
+        reference: Path,
+        specs: Sequence[InputSpec],
+        samples: Samples,
+        budget: Budget,
+        options: Options,
+    ) -> None:
         self._reference = reference
+        self._specs = specs
         self._samples = samples
         self.budget = budget
         self._options = options
@@ -41,14 +52,20 @@ class Judge:
             candidates: Their files.
             limit: How many samples to use at most.
         """
-        from ..runtime.quality import measure_quality
+        from ..runtime.quality.job import Reading
+        from ..runtime.quality.measuring import measure_quality
 
+        samples = self._samples
+        reading = Reading(
+            samples.source, list(self._specs), samples.reading(limit), dict(samples.state)
+        )
+        function = self.budget.function
         return measure_quality(
             self._reference,
             candidates,
-            self._samples.source,
-            options=self._samples.reading(limit),
-            state=self._samples.state,
+            reading,
+            metrics=[function] if function else [],
+            limit=limit,
             provider=provider_of(self._options),
             custom_op_libraries=[str(lib) for lib in self._options.custom_op_libraries],
             timeout_s=self._options.timeout,

@@ -16,7 +16,7 @@ from .layers import Layer, layers_of
 from .workshop import Candidate, Workshop
 
 if TYPE_CHECKING:
-    from ..runtime.quality import Quality
+    from ..runtime.quality.figures import Quality
 
 _AT_ONCE = 8
 _QUICK = 8
@@ -155,4 +155,5 @@ def _affordable(order: Sequence[Layer], limit: float) -> list[Layer]:
 
 def _noise(quality: Quality) -> float:
     """Noise over signal power."""
-    return float("inf") if quality.failure else 10.0 ** (-quality.snr_db / 10.0)
+    overall = quality.overall
+    return float("inf") if overall is None else 10.0 ** (-overall.snr_db / 10.0)

@@ -84,13 +84,16 @@ class _Job:
 
     def _decide(self, workshop: Workshop) -> tuple[Account, Candidate]:
         request = self._request
-        from ..runtime.quality import Budget
+        from ..runtime.quality.budget import Budget
+        from ..runtime.trace import input_specs
 
         budget = Budget.parse(request.max_drop or FLOOR)
         account = Account("", request.max_drop or FLOOR, bits=self._bits, notes=self.notes)
         judge = None
         if request.judged_on is not None:
-            judge = Judge(workshop.prepared.path, request.judged_on, budget, self._options)
+            prepared = workshop.prepared
+            specs = input_specs(prepared.peek())
+            judge = Judge(prepared.path, specs, request.judged_on, budget, self._options)
         made: dict[str, Candidate] = {}
         modes = self._modes(workshop)
         for mode in modes:
@@ -99,7 +102,7 @@ class _Job:
             if candidate is not None:
                 made[mode] = candidate
         account.mode = _best(account.trials, made)
-        self._conclude(account, workshop, made[account.mode])
+        self._conclude(account, made[account.mode])
         return account, made[account.mode]
 
     def _modes(self, workshop: Workshop) -> list[str]:
@@ -159,7 +162,7 @@ class _Job:
         if times is not None:
             trial.milliseconds = (1e3 * times[0], 1e3 * times[1])
 
-    def _conclude(self, account: Account, workshop: Workshop, candidate: Candidate) -> None:
+    def _conclude(self, account: Account, candidate: Candidate) -> None:
         trial = account.chosen
         if trial.milliseconds is not None:
             account.float_ms, account.quantised_ms = trial.milliseconds
@@ -180,16 +183,17 @@ class _Job:
                 f"it takes {100 * trial.ratio:.0f} % of the time of the optimised float model: deploy that one "
                 "instead (`onnxopt optimize`), unless size matters"
             )
-        from ..runtime.fusion import prove
+        from ..runtime.fusion.proving import prove
 
         account.fusion = prove(candidate.path, provider=provider_of(self._options))
 
 
 def _told(trial: Trial) -> str:
     quality = trial.quality
-    if quality is None or quality.failure:
+    if quality is None or quality.overall is None:
         return trial.why or "nothing to compare"
-    return f"an SNR of {quality.snr_db:.1f} dB and a cosine of {quality.cosine:.5f}"
+    overall = quality.overall
+    return f"an SNR of {overall.snr_db:.1f} dB and a cosine of {overall.cosine:.5f}"
 
 
 def _best(trials: list[Trial], made: dict[str, Candidate]) -> str:
@@ -198,7 +202,12 @@ def _best(trials: list[Trial], made: dict[str, Candidate]) -> str:
     holding = [trial for trial in there if trial.holds and not trial.why]
     if holding:
         return min(holding, key=lambda t: t.ratio if t.ratio is not None else 1.0).mode
-    return max(there, key=lambda t: t.quality.snr_db if t.quality else float("-inf")).mode
+    return max(there, key=_closeness).mode
+
+
+def _closeness(trial: Trial) -> float:
+    overall = None if trial.quality is None else trial.quality.overall
+    return float("-inf") if overall is None else overall.snr_db
 
 
 def _refuse_unfused(account: Account) -> None:

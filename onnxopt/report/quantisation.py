@@ -14,6 +14,7 @@ from .text import one_line, printable
 
 if TYPE_CHECKING:
     from ..quantizing.account import Account, Trial
+    from ..runtime.fusion.report import FusionReport
 
 _SHARES = 8
 _UNFUSED = 8
@@ -49,12 +50,12 @@ def _trials(account: Account) -> object:
     for trial in account.trials:
         quality = trial.quality
         ratio = "-" if trial.ratio is None else f"{trial.ratio:.3f}"
-        if quality is None or quality.failure:
+        overall = None if quality is None else quality.overall
+        if overall is None:
             figures = ["-", "-", "-"]
         else:
-            agreement = quality.agreement
-            top1 = "-" if agreement is None else f"{100 * agreement:.1f}%"
-            figures = [f"{quality.snr_db:.1f}", f"{quality.cosine:.5f}", top1]
+            top1 = "-" if overall.top1 is None else f"{100 * overall.top1:.1f}%"
+            figures = [f"{overall.snr_db:.1f}", f"{overall.cosine:.5f}", top1]
         verdict = one_line(trial.why) or _verdict(trial)
         row = [str(trial.layers), str(len(trial.back)), *figures, ratio]
         chosen = trial.mode == account.mode
@@ -93,9 +94,19 @@ def _fusion(out: Console, account: Account) -> None:
     if report is None:
         return
     line = Text("\nOn the runtime  ", style="bold")
-    line.append(one_line(report.summary()), style="not bold")
+    line.append(one_line(_summary(report)), style="not bold")
     out.print(line)
     for item in report.unfused[:_UNFUSED]:
-        out.print(f"  {printable(item.name)} ({item.op_type}) in float: {one_line(item.reason)}")
+        why = one_line(item.reason) or "no reason was found"
+        out.print(f"  {printable(item.name)} ({item.op_type}) in float: {why}")
     if len(report.unfused) > _UNFUSED:
         out.print(f"  and {len(report.unfused) - _UNFUSED} more (--json)")
+
+
+def _summary(report: FusionReport) -> str:
+    if report.failure:
+        return f"it does not load: {report.failure}"
+    meant = len(report.findings)
+    done = sum(found.status == "integer" for found in report.findings)
+    floats = sum(report.floats.values())
+    return f"{done} of {meant} nodes that should compute in integers do; {floats} others compute in float"

@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from ..errors import UsageError
 from ..quantize.table import Quantization, Weighted
+from ..quantize.types import QTYPES
 from .target import GENERIC, Target
 
 TYPES = {
@@ -149,10 +150,10 @@ def _quantization(reader: _Reader) -> Quantization:
     weighted = reader.nested("quantize.weighted", data.pop("weighted", {}))
     values: dict[str, Any] = {}
     for key, value in data.items():
-        if key in ("joined", "carried", "absorbed"):
+        if key == "stored":
+            values[key] = _stored(reader, value)
+        elif key in ("joined", "carried", "absorbed"):
             values[key] = frozenset(reader.words(f"quantize.{key}", value))
-        elif key == "stored":
-            values[key] = reader.table(f"quantize.{key}", str, "a type", value)
         elif isinstance(value, str):
             values[key] = value
         else:
@@ -161,6 +162,18 @@ def _quantization(reader: _Reader) -> Quantization:
         reader.known(f"quantize.weighted.{op_type}", form, Weighted)
     values["weighted"] = {op_type: Weighted(**form) for op_type, form in weighted.items()}
     return Quantization(**values)
+
+
+def _stored(reader: _Reader, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{reader.source}: quantize.stored must be a table")
+    for name, other in value.items():
+        known = name in QTYPES and isinstance(other, str) and other in QTYPES
+        if not known or QTYPES[name].levels != QTYPES[other].levels:
+            raise UsageError(
+                f"{reader.source}: quantize.stored.{name} must be a type of as many bits"
+            )
+    return value
 
 
 class _Reader:
@@ -201,8 +214,8 @@ class _Reader:
             raise UsageError(f"{self._source}: {key} must be a number")
         return value
 
-    def table(self, key: str, kind: type, what: str, value: Any = None) -> dict[str, Any]:
-        value = self._data.get(key, {}) if value is None else value
+    def table(self, key: str, kind: type, what: str) -> dict[str, Any]:
+        value = self._data.get(key, {})
         if not isinstance(value, dict):
             raise UsageError(f"{self._source}: {key} must be a table")
         for name, item in value.items():

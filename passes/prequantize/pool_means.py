@@ -37,4 +37,3 @@ def pool_means(m: Match, build: Builder) -> ir.Value | Skip:
         return pooled
     shape = build.ints("shape", [0, 0])
     return build.op("Reshape", pooled, shape)
-

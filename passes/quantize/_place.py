@@ -6,6 +6,7 @@ where the value itself is made in integers, since nothing else of it exists then
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -23,6 +24,8 @@ from ._plan import Plan, Planner
 from ._scales import Scheme, activation_scale, channel_axis, weight_scale
 
 RULE = "quantize"
+INTEGER = "onnxopt.integer"
+"""Metadata of nodes that are meant to compute in integers, for proving later that they do: ``static`` here."""
 
 
 class Placement:
@@ -65,6 +68,15 @@ class Placement:
             self._constants(node)
         for value in self._plan.tensors:
             self._activation(value)
+        self._mark()
+
+    def _mark(self) -> None:
+        """Notes which nodes compute in integers; a runtime's graph is searched for their names."""
+        seen = Counter(node.name for node in self._context.model.graph.all_nodes())
+        for node in self._plan.integer:
+            node.metadata_props[INTEGER] = "static"
+            if not node.name or seen[node.name] > 1:
+                node.name = self._context.editor.names.fresh(node.name or node.op_type)
 
     # Activations
 
@@ -93,7 +105,7 @@ class Placement:
         found = self._scales[value]
         pair = self._parameters.get(id(found))
         if pair is None:
-            pair = _constants_of(build, found)
+            pair = _constants_of(build, self._planner.stored(found))
             self._parameters[id(found)] = pair
         return pair
 
@@ -173,7 +185,8 @@ class Placement:
                 continue
             numbers = np.asarray(tensor.numpy(), np.float32)
             low, high = float(numbers.min(initial=0.0)), float(numbers.max(initial=0.0))
-            affine = activation_scale((low, high), (-np.inf, np.inf), self._scheme)
+            unlimited = (-np.inf, np.inf)
+            affine = self._planner.stored(activation_scale((low, high), unlimited, self._scheme))
             node.replace_input_with(index, self._stored(node, "operand", tensor, affine))
 
     def _stored(

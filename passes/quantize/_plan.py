@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from onnxopt.analysis.facts import Facts
+from onnxopt.quantize.affine import Affine
 from onnxopt.quantize.table import Quantization, Weighted
+from onnxopt.quantize.types import qtype
 
 from ._selection import Selection
 
@@ -81,6 +83,11 @@ class Planner:
         for node in self._plan.integer:
             self._quantise_around(node)
         return self._plan
+
+    def stored(self, affine: Affine) -> Affine:
+        """How the target wants activations stored of which the scale is chosen."""
+        other = self._table.stored.get(affine.qtype.name)
+        return affine if other is None else affine.shifted(qtype(other))
 
     # Which nodes
 
@@ -170,11 +177,10 @@ class Planner:
         if after is None or after.op_type != "Add" or after.domain or len(after.inputs) != 2:
             return None
         other = next((v for v in after.inputs if v is not product.outputs[0]), None)
-        shape = self._facts.static_shape(other)
-        constant = other is not None and self._facts.const_tensor(other) is not None
-        width = self._facts.shape(product.outputs[0])
-        vector = shape is not None and len(shape) == 1 and width is not None
-        return after if constant and vector and shape[0] == width[-1] else None
+        if other is None or self._facts.const_tensor(other) is None:
+            return None
+        weight = self._facts.static_shape(product.inputs[1])
+        return after if weight and self._facts.static_shape(other) == weight[-1:] else None
 
     def _only_reader(self, value: ir.Value, places: tuple[int, ...] = (0,)) -> ir.Node | None:
         uses = list(value.uses())

@@ -34,8 +34,8 @@ from ._dynamic_conv import DynamicConv
 from ._dynamic_dense import DynamicDense
 from ._dynamic_inputs import RULE, Inputs
 from ._dynamic_lstm import DynamicLstm
-from ._named import Named, named
 from ._dynamic_weights import Scheme, Weights
+from ._named import Named, named
 
 _OPSET = 11
 _CHOICES = {

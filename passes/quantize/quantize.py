@@ -109,14 +109,7 @@ class Quantize(Pass):
                 raise UsageError(f"cannot use {self.bits} bits of {weights.name}")
             weights = weights.narrowed(self.bits)
         activations = qtype(self.activations or table.activations)
-        stored = table.stored.get(activations.name)
-        return Scheme(
-            activations,
-            weights,
-            granularity == "channel",
-            self.symmetric,
-            None if stored is None else qtype(stored),
-        )
+        return Scheme(activations, weights, granularity == "channel", self.symmetric)
 
     def _statistics(self, context: Context, plan: Plan, method: str) -> Statistics:
         wants = {value.name or "": needs(method) for value in plan.roots}

@@ -1,0 +1,1 @@
+"""How close models are to a reference on the user's samples, and whether that is close enough."""

@@ -1,0 +1,83 @@
+"""What a child is asked to compare."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from onnxopt.runtime.facts import InputSpec
+from onnxopt.runtime.job import JOB
+from onnxopt.runtime.readers.options import ReaderOptions
+
+LIMIT = 64
+KEPT_BYTES = 512 << 20
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Where samples come from.
+
+    Attributes:
+        source: what the user wrote, see `onnxopt.runtime.readers.opening.open_reader`.
+        specs: the models' inputs.
+        options: how to read.
+        state: output name -> name of the input it is fed back to.
+    """
+
+    source: str
+    specs: Sequence[InputSpec]
+    options: ReaderOptions = field(default_factory=ReaderOptions)
+    state: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class QualityJob:
+    """A reference, models to compare with it, and samples.
+
+    Attributes:
+        reference: path of the reference.
+        candidates: paths of the others.
+        samples: where samples are, as the user wrote it.
+        options: how to read them, JSON-ready.
+        specs: the inputs, JSON-ready.
+        state: output name -> name of the input it is fed back to.
+        metrics: the user's functions, as ``module:function``.
+        limit: samples at most.
+        kept_bytes: bytes of outputs that are kept at most.
+        provider: full provider name.
+        custom_op_libraries: paths of shared libraries.
+    """
+
+    reference: str
+    candidates: list[str]
+    samples: str
+    options: dict[str, Any]
+    specs: list[dict[str, Any]]
+    state: dict[str, str] = field(default_factory=dict)
+    metrics: list[str] = field(default_factory=list)
+    limit: int = LIMIT
+    kept_bytes: int = KEPT_BYTES
+    provider: str = "CPUExecutionProvider"
+    custom_op_libraries: list[str] = field(default_factory=list)
+
+    @property
+    def input_specs(self) -> list[InputSpec]:
+        """The specs, parsed."""
+        return [InputSpec.from_json(spec) for spec in self.specs]
+
+    @property
+    def reader_options(self) -> ReaderOptions:
+        """The options, parsed."""
+        return ReaderOptions.from_json(self.options)
+
+    def write(self, folder: Path) -> None:
+        """Write ``job.json``."""
+        (folder / JOB).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @staticmethod
+    def read(folder: Path) -> QualityJob:
+        """Read ``job.json``."""
+        return QualityJob(**json.loads((folder / JOB).read_text(encoding="utf-8")))
