@@ -4,7 +4,8 @@ For each candidate range the distribution P, with what is clipped added to the o
 with Q, what quantisation leaves of it: the bins of one level share its values evenly among those of them
 that P uses. The candidate of the least Kullback-Leibler divergence wins (S. Migacz, "8-bit inference with
 TensorRT", GTC 2017). That needs many bins a level; with as few bins as levels, every range seems
-lossless. Histograms here have 2049 to 4096 bins where the values allow.
+lossless. Histograms here have 2049 to 4096 bins where the values allow; folded about 0, for symmetric
+ranges, they may have half as many, and there are half as many levels: at least 8 bins for each of 8-bit types.
 
 Three sums give a candidate's divergence without forming P and Q: of counts, of used bins, and of
 count * log(count); so all candidates can be tried. Exact zeros are left out, because they survive any range.
