@@ -6,9 +6,9 @@ products read one input, into one ``DynamicQuantizeLinear`` and a ``MatMulIntege
 of 768 to 768 columns: 0.38 ms against 1.46 in float32, one thread of an x86 with VNNI). Unsigned weights take 2.4
 times as long there as signed ones.
 
-``ConvInteger`` is off by default, because onnxruntime has no fused kernel for it: 3 x 3 convolutions of 64 channels on 56 x 56 take 0.95 ms
-against 1.03 in float32, 1 x 1 ones 0.92 against 0.53, depthwise ones 0.38 against 0.09; with signed weights up to
-28 times as long, so that those of convolutions are always unsigned.
+``ConvInteger`` is off by default, because onnxruntime does not fuse what stands around it. One thread takes 0.85 of the time in
+float32 for convolutions of 64 channels on 56 x 56 (3 x 3: 1.80 against 2.14 ms), but four times as long for depthwise ones (0.37
+against 0.09); with signed weights it is 4 to 27 times as long, so that those of convolutions are always unsigned.
 
 Declined: what has no constant matrix in float32, what comes from integers already, what is in a function of the model, and sums
 so long that int32 may overflow.
