@@ -14,7 +14,7 @@ _FOLD = (
 )
 _TIDY = "eliminate-common-subexpressions, remove-dead-nodes"
 # Large patterns come last: all that they are made of is in its simplest form then.
-_JOIN = f"attention, deduplicate-initializers, {_TIDY}"
+_JOIN = f"fuse-group-query-attention, attention, deduplicate-initializers, {_TIDY}"
 # What fusing patterns would no longer know.
 _LATE = "merge-parallel-slices"
 

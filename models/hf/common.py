@@ -59,6 +59,24 @@ class Decoder(nn.Module):
         return found.logits, *(t for layer in layers for t in (layer.keys, layer.values))
 
 
+class Continuation(nn.Module):
+    """A causal language model that is given new tokens and its cache alone, so that it counts positions and masks itself.
+
+    Args:
+        model: A causal language model of transformers.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
+        cache = filled_cache(self.model.config, past)
+        layers: Any = cache.layers
+        found = self.model(input_ids=input_ids, cache=cache, use_cache=True)
+        return found.logits, *(t for layer in layers for t in (layer.keys, layer.values))
+
+
 def configured(kind: type[C], attention: Attention | None, **fields: Any) -> C:
     """A configuration of transformers with an implementation of attention.
 

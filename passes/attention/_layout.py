@@ -30,6 +30,8 @@ def joined(m: Match, value: ir.Value, perm: list[int]) -> ir.Value | None:
     Returns:
         ``[batch, sequence, heads * width]``; None where it is made otherwise.
     """
+    if perm == TO_FRONT and (single := _joined_single(m, value)) is not None:
+        return single
     moved = transposed_of(m, value)
     if moved is None or moved[1] != perm:
         return None
@@ -43,6 +45,17 @@ def joined(m: Match, value: ir.Value, perm: list[int]) -> ir.Value | None:
     if not isinstance(heads, int) or not isinstance(width, int):
         return None
     return node.inputs[0] if before == (after[0], after[1], heads * width) else None
+
+
+def _joined_single(m: Match, value: ir.Value) -> ir.Value | None:
+    """Of a single token, heads are parted and moved by a mere ``Reshape``."""
+    node = value.producer()
+    if node is None or node.op_type != "Reshape" or node.domain != "" or node.inputs[0] is None:
+        return None
+    before, after = m.facts.shape(node.inputs[0]), m.facts.shape(value)
+    if before is None or after is None or len(after) != 4 or after[2] != 1:
+        return None
+    return node.inputs[0] if before == (after[0], 1, after[1] * after[3]) else None
 
 
 def join(m: Match, build: Builder, value: ir.Value) -> ir.Value:

@@ -9,7 +9,8 @@ from onnxopt.rewrite import Builder, Declined, Match
 
 from .._forms import build_squeeze, build_unsqueeze
 
-_FLOOR = {ir.DataType.FLOAT: -1.0e30, ir.DataType.BFLOAT16: -1.0e30, ir.DataType.FLOAT16: -6.0e4}
+FLOOR = {ir.DataType.FLOAT: -1.0e30, ir.DataType.BFLOAT16: -1.0e30, ir.DataType.FLOAT16: -6.0e4}
+"""At or below which a number hides a key: scores are lost in a sum with it."""
 
 
 def full_mask(m: Match, build: Builder, mask: ir.Value, queries: ir.Value) -> ir.Value:
@@ -47,7 +48,7 @@ def floored(m: Match, build: Builder, mask: ir.Value) -> ir.Value:
     onnxruntime gives zeros for a row that holds nothing but the lowest number, where the formula gives the mean of all
     values, since the scores are lost in the sum. They are lost in a sum with -1e30, too.
     """
-    floor = _FLOOR[m.dtype(mask)]
+    floor = FLOOR[m.dtype(mask)]
     if m.facts.const_tensor(mask) is not None:
         array = m.const(mask)
         low = np.isfinite(array) & (array < floor)

@@ -20,10 +20,11 @@ from ._core import CONTEXT, Core, core, heads_of, known, may_mask_rows
 from ._layout import join, joined_keys_and_values, joined_queries, parted_keys, unrepeated
 from ._masks import floored, full_mask, zero_masked_rows
 
-_JOINED = op.Reshape(op.Transpose(CONTEXT, perm=[0, 2, 1, 3], bind="moved"), "shape", bind="joined")
+JOINED = op.Reshape(op.Transpose(CONTEXT, perm=[0, 2, 1, 3], bind="moved"), "shape", bind="joined")
+"""The pattern: attention, and its heads joined."""
 
 
-@rule(_JOINED)
+@rule(JOINED)
 def fuse_attention(m: Match, build: Builder) -> ir.Value | Skip:
     """Fuse scaled dot-product attention into ``Attention``.
 
@@ -39,9 +40,9 @@ def fuse_attention(m: Match, build: Builder) -> ir.Value | Skip:
     pair, queries = joined_keys_and_values(m, found), joined_queries(m, found)
     if pair is None or queries is None:
         grouped = _grouped(m, parted_keys(m, build, found), found.values)
-        return _finish(m, build, found, _attention(m, build, found, [found.queries, *grouped]))
+        return finish(m, build, found, _attention(m, build, found, [found.queries, *grouped]))
     sizes = {"q_num_heads": heads, "kv_num_heads": heads}
-    return _finish(m, build, found, _attention(m, build, found, [queries, *pair], **sizes))
+    return finish(m, build, found, _attention(m, build, found, [queries, *pair], **sizes))
 
 
 def _grouped(m: Match, keys: ir.Value, values: ir.Value) -> tuple[ir.Value, ir.Value]:
@@ -63,7 +64,7 @@ def _attention(
     return build.op("Attention", *inputs, *mask, scale=found.scale, **attributes)
 
 
-@rule(_JOINED)
+@rule(JOINED)
 def lower_attention(m: Match, build: Builder) -> ir.Value | Skip:
     """Fuse scaled dot-product attention into onnxruntime's ``MultiHeadAttention``.
 
@@ -93,10 +94,10 @@ def lower_attention(m: Match, build: Builder) -> ir.Value | Skip:
         num_heads=heads,
         scale=found.scale,
     )
-    return _finish(m, build, found, made)
+    return finish(m, build, found, made)
 
 
-def _finish(m: Match, build: Builder, found: Core, made: ir.Value) -> ir.Value:
+def finish(m: Match, build: Builder, found: Core, made: ir.Value) -> ir.Value:
     """Restores zeros for rows masked entirely, joins the heads, and restores the shape asked for."""
     if found.guarded and may_mask_rows(m, found.mask) and found.mask is not None:
         made = zero_masked_rows(m, build, found.mask, made, m.dtype(found.queries))

@@ -44,7 +44,7 @@ class Wave:
     steps: tuple[ir.Node, ...]
 
 
-def _wave(m: Match, value: ir.Value) -> Wave:
+def wave_of(m: Match, value: ir.Value) -> Wave:
     """Follows a cosine or sine back to the angles that were doubled.
 
     Raises:
@@ -135,7 +135,7 @@ def rotation(m: Match) -> tuple[Wave, Wave]:
         raise Declined("the data are not of the form [batch, heads, sequence, width]")
     if not takes_halves(m, width // 2):
         raise Declined("the last axis is not cut in the middle")
-    cosine, sine = (_wave(m, m.value(name)) for name in ("cos", "sin"))
+    cosine, sine = (wave_of(m, m.value(name)) for name in ("cos", "sin"))
     if any(m.shape(w.angles) != (shape[0], shape[2], width // 2) for w in (cosine, sine)):
         raise Declined("the angles are not proven to be of the form [batch, sequence, width / 2]")
     return cosine, sine

@@ -18,7 +18,7 @@ Initializers written without values get signed random ones (those whose name con
 ``positive`` get positive ones). In the expected listing ``*`` stands for a constant made by a
 rewrite, and names of values that a rewrite made are written ``%0``, ``%1``, … in order. A case that
 must not fire ends with ``-- declines <part of the reason>`` (or ``-- unchanged`` where no pattern
-matches). A second line ``target: NAME`` names what the result must run on. ``-- skip-run`` in a case leaves out running it, and says why. ``-- feeds x=int(0,5)`` bounds
+matches). A second line ``target: NAME`` names what the result must run on, or a ``.toml`` file beside this one. ``-- skip-run`` in a case leaves out running it, and says why. ``-- feeds x=int(0,5)`` bounds
 generated integers.
 
 Set ONNXOPT_GOLDEN_UPDATE=1 to rewrite the expected listings in place; then read the difference.
@@ -145,7 +145,8 @@ def optimise(case: Case, model: onnx.ModelProto) -> tuple[onnx.ModelProto, Conte
     from onnxopt.runtime.evaluate import run_small
 
     keeper = _Keeper()
-    target = load_target(case.target)
+    own = HERE / case.target
+    target = load_target(str(own) if case.target.endswith(".toml") else case.target)
     manager = Manager(Settings(evaluate=run_small, instruments=[keeper], target=target))
     # A copy: renaming a value of the IR renames the tensor in the message it came from.
     copy = onnx.ModelProto.FromString(model.SerializeToString())
