@@ -7,5 +7,7 @@ only loaded at first use. What other packages call:
 - `evaluate.run_small`: run a small model in this process, for constant folding;
 - `inputs.generate`, `inputs.load`: samples generated from the graph, or read from the user's files;
 - `compare.compare_outputs`: compare what two models returned;
-- `validate.validate`, `validate.compare`: run two models in a child process and compare them.
+- `validate.validate`, `validate.compare`: run two models in a child process and compare them;
+- `readers.opening.open_reader`: samples one at a time, from archives, folders, pictures or a function;
+- `calibration.observe.observe`: run a model in a child process and gather statistics of its inner values.
 """
