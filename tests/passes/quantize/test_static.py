@@ -201,7 +201,7 @@ def test_what_a_user_cannot_ask_for() -> None:
 
 def test_old_opsets_and_quantised_models_are_refused() -> None:
     old = network("y = Conv(x, w)", 12, w=conv(4, 3))
-    with pytest.raises(UsageError, match="opset 12 does not have scales by channel.*--opset 13"):
+    with pytest.raises(UsageError, match=r"opset 12 does not have scales by channel.*--opset 13"):
         quantise(old, images())
     again = checked(quantise(residual(), images()))
     with pytest.raises(UsageError, match="the model is quantised already"):
