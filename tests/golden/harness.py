@@ -40,6 +40,8 @@ from onnxopt.pipeline.instruments import Instrument
 from onnxopt.pipeline.manager import Manager, Settings
 from onnxopt.targets.load import load_target
 
+from ..passes.quantize.calibrating import normal_feeds, observer
+
 HERE = Path(__file__).parent
 
 
@@ -146,7 +148,10 @@ def optimise(case: Case, model: onnx.ModelProto) -> tuple[onnx.ModelProto, Conte
 
     keeper = _Keeper()
     target = load_target(case.target)
-    manager = Manager(Settings(evaluate=run_small, instruments=[keeper], target=target))
+    settings = Settings(
+        evaluate=run_small, instruments=[keeper], target=target, observe=observer(normal_feeds)
+    )
+    manager = Manager(settings)
     # A copy: renaming a value of the IR renames the tensor in the message it came from.
     copy = onnx.ModelProto.FromString(model.SerializeToString())
     outcome = manager.run(lambda: ir.from_proto(copy), case.pipeline)
