@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import _deferred
 
 if TYPE_CHECKING:
-    from .api import Result, bisect, compare, convert, inspect, load, optimize, save
+    from .api import Result, bisect, compare, convert, inspect, load, optimize, quantize, save
     from .errors import (
         MismatchError,
         ModelError,
@@ -27,7 +27,18 @@ __version__ = "0.1.0"
 
 _HOME = {
     **dict.fromkeys(
-        ("Result", "bisect", "compare", "convert", "inspect", "load", "optimize", "save"), "api"
+        (
+            "Result",
+            "bisect",
+            "compare",
+            "convert",
+            "inspect",
+            "load",
+            "optimize",
+            "quantize",
+            "save",
+        ),
+        "api",
     ),
     **dict.fromkeys(
         ("MismatchError", "ModelError", "OnnxoptError", "RuntimeMissingError", "UsageError"),
@@ -47,6 +58,7 @@ __all__ = [
     "inspect",
     "load",
     "optimize",
+    "quantize",
     "save",
 ]
 

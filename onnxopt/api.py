@@ -175,6 +175,106 @@ def convert(
     return convert_model(source, None if output is None else Path(output), wanted, asked)
 
 
+def quantize(
+    source: Source,
+    output: Path_ | None = None,
+    *,
+    mode: str = "auto",
+    calibrate: str | None = None,
+    evaluate: str | None = None,
+    samples: int | None = None,
+    images: Mapping[str, Any] | None = None,
+    state: Mapping[str, str] | None = None,
+    validate: bool = True,
+    progress: Callable[[str], None] | None = None,
+    activations: str = "",
+    weights: str = "",
+    granularity: str = "",
+    method: str = "",
+    symmetric: bool = False,
+    equalize: bool = False,
+    bias_correct: bool = False,
+    smooth_quant: str | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    stats_in: Sequence[str] = (),
+    stats_out: str | None = None,
+    max_drop: str | None = None,
+    strict_fusion: bool = False,
+    budget: float = 180.0,
+    **options: Any,
+) -> Result:
+    """Quantises a model, compares the result with the original, and writes it.
+
+    Layers that cost too much accuracy go back to float until what is asked for holds.
+
+    Args:
+        source: A path, an ``onnx.ModelProto`` or an ``onnx_ir.Model``; it is never changed.
+        output: Where to write the result; None keeps it in memory.
+        mode: ``"static"``, ``"dynamic"``, ``"weight-only"``, or ``"auto"``, which measures those there is data for.
+        calibrate: Samples to choose scales from: ``FILE.npz``, a folder, ``images:FOLDER`` or ``module:function``.
+        evaluate: Samples to judge results on; those of ``calibrate`` by default.
+        samples: How many samples to read at most.
+        images: How images become arrays: ``mean``, ``std``, ``size``, ``scale``, ``layout``, ``channels``.
+        state: Names of outputs, each with the input of the next sample that it is.
+        validate: Whether to run the result against the original.
+        progress: Gets the name of each stage as it begins.
+        activations: ``"u8"``, ``"s8"``, ``"u16"`` or ``"s16"``; the target's choice by default.
+        weights: ``"s8"``, ``"u8"``, ``"s4"`` or ``"u4"``; the target's choice by default.
+        granularity: ``"tensor"``, ``"channel"`` or ``"block:N"``; the target's choice by default.
+        method: How ranges of activations are chosen, or how weights are rounded where they alone are quantised.
+        symmetric: Whether 0 is stored as the middle.
+        equalize: Whether weights of consecutive layers are balanced first.
+        bias_correct: Whether the mean error of weights is taken out of biases.
+        smooth_quant: The share of difficulty that goes from activations to weights, or ``"auto"``.
+        include: Names, operators and patterns to quantise alone.
+        exclude: Names, operators and patterns that stay in float.
+        stats_in: Files of statistics to use instead of samples; they are merged.
+        stats_out: Where to write the statistics gathered.
+        max_drop: How much may be lost, such as ``"top1=0.01"``, ``"cosine=0.005"`` or ``"snr=25"``.
+        strict_fusion: Whether a node that should compute in integers and does not is an error.
+        budget: Seconds to look for layers to leave in float.
+        **options: As for `optimize`: ``target``, ``opset``, ``freeze_inputs``, ``feeds``, ``inputs``, ``providers``, …
+
+    Returns:
+        The quantised model and what is known of it (``quantisation``).
+
+    Raises:
+        MismatchError: Nothing holds what was asked for, or the result has nothing to do with the original.
+        UsageError: An option names what does not exist, samples do not fit, the model is quantised already.
+        ModelError: The model cannot be read or is invalid, or the output cannot be written.
+        RuntimeMissingError: onnxruntime or a provider is missing.
+    """
+    from .quantizing.request import Request, Samples
+    from .quantizing.run import quantise
+
+    def reading(text: str | None) -> Samples | None:
+        return None if text is None else Samples(text, samples, images or {}, state or {})
+
+    request = Request(
+        mode=mode,
+        calibration=reading(calibrate),
+        evaluation=reading(evaluate),
+        activations=activations,
+        weights=weights,
+        granularity=granularity,
+        method=method,
+        symmetric=symmetric,
+        equalize=equalize,
+        bias_correct=bias_correct,
+        smooth_quant=smooth_quant,
+        include=include,
+        exclude=exclude,
+        stats_in=stats_in,
+        stats_out=stats_out,
+        max_drop=max_drop,
+        strict_fusion=strict_fusion,
+        budget=budget,
+    )
+    asked = Options(validate=validate, progress=progress, **options)
+    return quantise(source, None if output is None else Path(output), request, asked)
+
+
 def compare(
     a: Source,
     b: Source,

@@ -88,6 +88,43 @@ class Amount(ParamType):
         return number
 
 
+class Numbers(ParamType):
+    """Numbers with commas between."""
+
+    name = "NUMBER,..."
+
+    def __init__(self, *, whole: bool = False) -> None:
+        self._kind: type[int] | type[float] = int if whole else float
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Reads them."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(self._kind(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not numbers with commas between", param, ctx)
+
+
+class Pair(ParamType):
+    """``NAME=NAME``."""
+
+    name = "NAME=NAME"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Splits at the equals sign."""
+        if isinstance(value, tuple):
+            return value
+        first, _, second = str(value).partition("=")
+        if not first or not second:
+            self.fail(f"{value!r} is not of the form OUTPUT=INPUT", param, ctx)
+        return first, second
+
+
 def unique(pairs: Iterable[tuple[str, T]], option: str) -> dict[str, T]:
     """Collects what a repeated option gave by name.
 

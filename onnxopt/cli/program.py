@@ -14,7 +14,7 @@ import click
 from .. import __version__
 from .faults import INTERRUPTED, PIPE_CLOSED, describe
 
-COMMANDS = ("optimize", "convert", "compare", "inspect", "passes", "targets", "bisect")
+COMMANDS = ("optimize", "convert", "quantize", "compare", "inspect", "passes", "targets", "bisect")
 DEBUG = "onnxopt.debug"
 
 

@@ -160,6 +160,7 @@ def run_pipeline(
         limit=options.bisect_limit if limit is None else limit,
         evaluate=evaluator(),
         target=aiming.target,
+        observe=options.observe,
         instruments=() if quiet else _instruments(options),
         reproduce=None if quiet else functools.partial(_write_reproducer, options),
     )

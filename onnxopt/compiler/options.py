@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import UsageError
+from ..pipeline.base import Observe
 
 Feed = dict[str, Any]
 ExternalData = Literal["auto", "always", "never"]
@@ -47,6 +48,7 @@ class Options:
         timings: A file of what was measured at level 3: used if it exists, else written.
         measure_budget: Seconds that measuring may take, at level 3.
         emit: Gets what ``print_after`` prints.
+        observe: Runs models on calibration data, for passes that quantise.
         progress: Gets the name of each stage as it begins.
         result: What the result is called in messages.
     """
@@ -75,6 +77,7 @@ class Options:
     timings: str | os.PathLike[str] | None = None
     measure_budget: float = 60.0
     emit: Callable[[str], None] | None = None
+    observe: Observe | None = None
     progress: Callable[[str], None] | None = None
     result: str = "optimised"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..pipeline.parse import Repeat, Step
-from ..pipeline.registry import registry
+from ..pipeline.registry import installed
 from ..targets.load import load_target
 from ..targets.target import Target
 from .options import Options
@@ -75,7 +75,7 @@ def pipeline_of(target: Target, key: str = "pipeline") -> str:
     """
     text: str = getattr(target, key)
     try:
-        registry().expand(text)
+        installed().expand(text)
     except UsageError as error:
         raise UsageError(f"{target.source}: {key}: {error}") from None
     return text
@@ -90,7 +90,7 @@ def check_print_after(steps: Plan, options: Options) -> None:
     wanted = [name for name in options.print_after if name != "all"]
     if not wanted:
         return
-    there = list(dict.fromkeys(_names(registry().expand(steps.text, options.disable))))
+    there = list(dict.fromkeys(_names(installed().expand(steps.text, options.disable))))
     for name in wanted:
         if name not in there:
             known = ", ".join(there) or "nothing"

@@ -148,6 +148,7 @@ class _Keeping(Repair):
                 False,
                 shapes=self._shapes,
                 working_type=outcome.working_type,
+                lossy=outcome.lossy,
                 as_written=True,
             )
         found.remarks.append(_EMULATED.format(outcome.working_type))

@@ -16,6 +16,7 @@ from .options import ExternalData
 from .staging import Origin
 
 if TYPE_CHECKING:
+    from ..quantizing.account import Account
     from ..runtime.validation import Validation
     from .choices import Choice
     from .decision import Decision
@@ -65,6 +66,7 @@ class Result:
         output: Where the result was written, if anywhere.
         seconds: Wall time by stage.
         measured: What was decided by measuring, at level 3; None where nothing was to be measured.
+        quantisation: How it was quantised; None where it was not asked for.
         origin: The model it was made from; a model given in memory lies in a file until this goes.
     """
 
@@ -83,6 +85,7 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
     origin: Origin | None = None
     measured: Decision | None = None
+    quantisation: Account | None = None
 
     @property
     def choices(self) -> list[Choice]:
@@ -113,6 +116,7 @@ class Result:
             "kept": self.kept,
             "failures": [vars(f) for f in self.failures],
             "measured": None if self.measured is None else self.measured.to_json(),
+            "quantisation": None if self.quantisation is None else self.quantisation.to_json(),
             "validation": None if self.validation is None else self.validation.to_json(),
             "seconds": self.seconds,
         }

@@ -12,6 +12,8 @@ import onnx
 import onnx_ir as ir
 
 from ..analysis.facts import Facts
+from ..quantize.statistics import Statistics
+from ..quantize.wants import Wants
 from ..rewrite.editor import Editor
 from ..rewrite.gate import Gate
 from ..rewrite.stats import Stats
@@ -19,6 +21,13 @@ from ..targets.target import GENERIC, Target
 
 Array = np.ndarray[Any, Any]
 Evaluate = Callable[[onnx.ModelProto, Mapping[str, Array]], Sequence[Array]]
+Observe = Callable[[ir.Model, Mapping[str, Wants]], Statistics]
+"""Runs a model on calibration data, and keeps of some of its values what is wanted."""
+Grams = Callable[[ir.Model, Sequence[str]], Mapping[str, Array]]
+"""Gives X^T X, [K, K] float64 over all calibration samples, of values [..., K] of the main graph by their names.
+
+A value that no sample reached is left out.
+"""
 
 
 @dataclass
@@ -32,6 +41,8 @@ class Context:
         evaluate: Runs a small model on the runtime, for constant folding; None where no runtime is
             installed.
         target: What the result must run on.
+        observe: Runs the model on calibration data; None where there is none.
+        grams: Gives the Gram matrices of values over calibration data; None where there is no such data.
         facts: Types, shapes and constants of ``model``.
         editor: Commits rewrites.
     """
@@ -41,6 +52,8 @@ class Context:
     stats: Stats = field(default_factory=Stats)
     evaluate: Evaluate | None = None
     target: Target = GENERIC
+    observe: Observe | None = None
+    grams: Grams | None = None
     facts: Facts = field(init=False)
     editor: Editor = field(init=False)
 

@@ -11,10 +11,10 @@ from ..errors import OnnxoptError
 from ..rewrite.gate import Gate
 from ..rewrite.stats import Stats
 from ..targets.target import GENERIC, Target
-from .base import Context, Evaluate, Pass
+from .base import Context, Evaluate, Grams, Observe, Pass
 from .instruments import Instrument, PassRecord, Recorder
 from .parse import Call, Repeat, Step, render
-from .registry import Registry, registry
+from .registry import Registry, installed
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ class Settings:
         limit: How many rewrites to make at most.
         evaluate: The runtime, for constant folding.
         target: What the result must run on.
+        observe: Runs models on calibration data; None where there is none.
+        grams: Gram matrices of values over calibration data, for rounding that needs them.
         instruments: Who watches.
         reproduce: Writes a reproducer for a model, the name of the pass that raised, and the rest of
             the pipeline; returns its place, if it could.
@@ -77,6 +79,8 @@ class Settings:
     limit: int | None = None
     evaluate: Evaluate | None = None
     target: Target = GENERIC
+    observe: Observe | None = None
+    grams: Grams | None = None
     instruments: Sequence[Instrument] = ()
     reproduce: Callable[[ir.Model, str, str], str | None] | None = None
 
@@ -100,7 +104,7 @@ class Manager:
 
     def __init__(self, settings: Settings, found: Registry | None = None) -> None:
         self._settings = settings
-        self._registry = found or registry()
+        self._registry = found or installed()
 
     def run(self, load: Callable[[], ir.Model], pipeline: str) -> Outcome:
         """Runs a pipeline over the model that ``load`` gives.
@@ -138,7 +142,15 @@ class Manager:
         watchers = self._settings.instruments if stop is None else ()
         gate = Gate(self._settings.limit, self._settings.banned)
         settings = self._settings
-        context = Context(model, gate, Stats(), settings.evaluate, settings.target)
+        context = Context(
+            model,
+            gate,
+            Stats(),
+            settings.evaluate,
+            settings.target,
+            settings.observe,
+            settings.grams,
+        )
         recorder = Recorder()
         run = _Run(self, context, [recorder, *watchers], skipped, stop)
         run.steps(steps, 0)

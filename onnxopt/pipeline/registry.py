@@ -3,34 +3,37 @@
 Found by the entry points of the group ``onnxopt.passes`` and by walking the packages they name, so
 that third parties add theirs the same way. A rule belongs to the group named after the package it
 lies in; the group is a pass of that name.
+
+A pipeline needs part of onnxopt's own packages, so each is imported once a name asks for it. What
+third parties offer is imported at once, since their names must not be taken.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
-import pkgutil
+import threading
 import typing
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import metadata
 from types import ModuleType
 from typing import Any
 
 from ..errors import UsageError
 from ..rewrite.rule import Rule
 from .base import Pass
+from .discovery import builtin_parts, modules_of, offered_modules, third_parties
 from .parse import Call, Repeat, Step, parse
 from .ruleset import RuleSet
 
-_BUILTIN = "onnxopt.passes"
-_GROUP = "onnxopt.passes"
+# The registry is shared: a thread must not see a group while another fills it.
+_LOADING = threading.RLock()
 
 
 @dataclass
 class Registry:
-    """Everything a pipeline can name.
+    """Everything a pipeline can name, as far as it is imported; `load` imports more.
 
     Attributes:
         passes: Pass classes by name.
@@ -38,6 +41,7 @@ class Registry:
         groups: Rules by group, in the order of modules and definition.
         summaries: One line for each group.
         pipelines: Pipeline texts by name.
+        pending: Packages that are not imported yet, in the order in which they are searched.
     """
 
     passes: dict[str, type[Pass]] = field(default_factory=dict)
@@ -45,6 +49,31 @@ class Registry:
     groups: dict[str, list[Rule]] = field(default_factory=dict)
     summaries: dict[str, str] = field(default_factory=dict)
     pipelines: dict[str, str] = field(default_factory=dict)
+    pending: list[str] = field(default_factory=list)
+
+    def load(self, name: str | None = None) -> None:
+        """Imports pending packages until one offers a name, first the one that is called so.
+
+        Args:
+            name: What a pipeline names. All packages are imported without one, and where it is
+                offered by none.
+
+        Raises:
+            UsageError: A package defines a name that is taken.
+        """
+        with _LOADING:
+            for package in sorted(self.pending, key=lambda p: _last_word(p) != name):
+                if name is not None and self._knows(name):
+                    return
+                modules = modules_of(package)
+                self.pending.remove(package)
+                for module in modules:
+                    self.add_module(module)
+
+    def is_group(self, name: str) -> bool:
+        """Whether a name is that of a group of rules."""
+        self.load(name)
+        return name in self.groups
 
     def add_module(self, module: ModuleType) -> None:
         """Takes in what a module defines.
@@ -58,14 +87,14 @@ class Registry:
         for item in vars(module).values():
             if isinstance(item, Rule) and item.module == module.__name__:
                 self._add_rule(item, module)
-            elif _is_pass(item) and item.__module__ == module.__name__:
+            elif _is_pass(item, module.__name__):
                 self._claim(item.name, item.__module__)
                 self.passes[item.name] = item
 
     def _add_rule(self, rule: Rule, module: ModuleType) -> None:
         self._claim(rule.name, module.__name__)
         self.rules[rule.name] = rule
-        group = module.__name__.split(".")[-2].replace("_", "-")
+        group = _last_word(module.__name__.rpartition(".")[0])
         self.groups.setdefault(group, []).append(rule)
         if group not in self.summaries:
             package = importlib.import_module(module.__name__.rpartition(".")[0])
@@ -93,14 +122,17 @@ class Registry:
                 body = tuple(self._expand(step.body, disabled, inside))
                 if body:
                     yield Repeat(body, step.limit)
-            elif step.name in self.pipelines:
+            elif (text := self._pipeline(step.name)) is not None:
                 if step.name in inside:
                     raise UsageError(f"pipeline {step.name!r} contains itself")
-                nested = parse(self.pipelines[step.name])
-                yield from self._expand(nested, disabled, (*inside, step.name))
+                yield from self._expand(parse(text), disabled, (*inside, step.name))
             elif step.name not in disabled:
                 self.make(step)
                 yield step
+
+    def _pipeline(self, name: str) -> str | None:
+        self.load(name)
+        return self.pipelines.get(name)
 
     def make(self, call: Call, disabled: Collection[str] = ()) -> Pass:
         """Builds the pass a pipeline's step names.
@@ -123,18 +155,34 @@ class Registry:
         return RuleSet(call.name, summary, chosen)
 
     def _check(self, name: str) -> None:
-        known = [*self.passes, *self.groups, *self.rules, *self.pipelines]
-        if name in known:
+        self.load(name)
+        if self._knows(name):
             return
         import difflib
 
+        known = [*self.passes, *self.groups, *self.rules, *self.pipelines]
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "; `onnxopt passes` lists them"
         raise UsageError(f"no pass or rule is called {name!r}{hint}")
 
+    def _knows(self, name: str) -> bool:
+        tables = (self.passes, self.groups, self.rules, self.pipelines)
+        return any(name in table for table in tables)
 
-def _is_pass(item: object) -> typing.TypeGuard[type[Pass]]:
-    return isinstance(item, type) and issubclass(item, Pass) and "name" in vars(item)
+
+def _last_word(module: str) -> str:
+    """Returns a module's own name as pipelines write names."""
+    return module.rpartition(".")[2].replace("_", "-")
+
+
+def _is_pass(item: object, module: str) -> typing.TypeGuard[type[Pass]]:
+    # The module is asked for first: ``issubclass`` of an abstract class asks all its subclasses.
+    return (
+        isinstance(item, type)
+        and item.__module__ == module
+        and issubclass(item, Pass)
+        and "name" in vars(item)
+    )
 
 
 def _with_options(cls: type[Pass], options: dict[str, str]) -> Pass:
@@ -170,33 +218,29 @@ def _to_bool(label: str, text: str) -> bool:
     raise UsageError(f"{label} takes true or false, not {text!r}")
 
 
-def _modules(root: ModuleType) -> Iterator[ModuleType]:
-    yield root
-    if not hasattr(root, "__path__"):
-        return
-    for info in pkgutil.walk_packages(root.__path__, f"{root.__name__}."):
-        yield importlib.import_module(info.name)
-
-
 @lru_cache(maxsize=1)
-def registry() -> Registry:
-    """Returns the registry of everything installed, built once.
+def installed() -> Registry:
+    """Returns the registry of what is installed, built once; it imports what a name asks for.
 
     Raises:
         UsageError: A package offers passes that cannot be imported, or names that are taken.
     """
-    found = Registry()
-    names = {e.value for e in metadata.entry_points(group=_GROUP)} | {_BUILTIN}
-    for name in sorted(names, key=lambda n: n != _BUILTIN):
-        try:
-            modules = list(_modules(importlib.import_module(name)))
-        except Exception as error:
-            if name == _BUILTIN:
-                raise
-            raise UsageError(
-                f"the passes that an installed package offers in {name!r} cannot be imported "
-                f"({type(error).__name__}: {error}); repair or remove that package"
-            ) from error
-        for module in modules:
+    found = Registry(pending=builtin_parts())
+    offered = third_parties()
+    if offered:
+        found.load()
+    for name in offered:
+        for module in offered_modules(name):
             found.add_module(module)
+    return found
+
+
+def registry() -> Registry:
+    """Returns the registry of what is installed, with everything imported.
+
+    Raises:
+        UsageError: As `installed`.
+    """
+    found = installed()
+    found.load()
     return found

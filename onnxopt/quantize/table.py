@@ -38,6 +38,7 @@ class Quantization:
         weighted: Operators with weights.
         joined: Operators whose kernel takes all operands quantised, each with its own scale, and gives a quantised result.
         carried: Operators that only move values: the result has the scale of the operand.
+        stored: Types of activations that the kernels take as another of the same size, moved by half the range.
         absorbed: Operators that the quantisation of their result makes superfluous, where its limits are theirs.
     """
 
@@ -50,6 +51,7 @@ class Quantization:
     joined: frozenset[str] = frozenset()
     carried: frozenset[str] = frozenset()
     absorbed: frozenset[str] = frozenset()
+    stored: Mapping[str, str] = field(default_factory=dict)
 
 
 __all__ = ["Quantization", "Weighted"]

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from ..errors import ModelError
-from . import measured, validation
+from . import measured, quantisation, validation
 from .console import table
 from .text import change, count, one_line, printable, seconds, size
 
@@ -34,6 +34,8 @@ def render(out: Console, model: str, result: Result) -> None:
     _rewrites(out, result)
     if result.measured is not None:
         measured.render(out, result.measured)
+    if result.quantisation is not None:
+        quantisation.render(out, result.quantisation)
     _trouble(out, result)
     out.print()
     if result.validation is None:
@@ -98,11 +100,15 @@ def _rewrites(out: Console, result: Result) -> None:
 def _made(result: Result) -> Counter[str]:
     """Counts changes by rule, and by pass for passes that do not work through rules."""
     made = Counter(result.stats.fired)
-    from ..pipeline.registry import registry
+    from ..pipeline.registry import installed
 
-    groups = registry().groups
+    known = installed()
     for record in result.records:
-        if record.changes and record.name not in result.stats.fired and record.name not in groups:
+        if (
+            record.changes
+            and record.name not in result.stats.fired
+            and not known.is_group(record.name)
+        ):
             made[record.name] += record.changes
     return made
 

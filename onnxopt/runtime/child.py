@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from onnxopt.runtime.job import PROGRESS, RESULT, STDERR
+from onnxopt.runtime.job import PROGRESS, RESULT, STDERR, STOP
 
 
 def python(module: str) -> Sequence[str]:
@@ -38,6 +38,7 @@ class Ended:
         stage: the last step it began ('' when it began none), such as ``candidate-run``.
         sample: the number of the sample in that step.
         timed_out: whether it was ended because a phase overran the limit.
+        interrupted: whether Ctrl-C was pressed, and it was asked to end.
         trouble: '' when it ended by itself and well, else what happened, in words.
     """
 
@@ -46,6 +47,7 @@ class Ended:
     sample: int
     trouble: str
     timed_out: bool = False
+    interrupted: bool = False
 
 
 def run_child(
@@ -53,6 +55,7 @@ def run_child(
     timeout_s: float,
     on_progress: Callable[[str, int], None] | None = None,
     worker: Sequence[str] | None = None,
+    grace_s: float | None = None,
 ) -> Ended:
     """Run a worker on a job folder and wait for it.
 
@@ -61,6 +64,8 @@ def run_child(
         timeout_s: time limit of each phase (reference, candidate, noise), in seconds.
         on_progress: called with stage and sample number at each step.
         worker: the worker's command; validation's by default.
+        grace_s: at Ctrl-C the child is asked to end, by the file `job.STOP`, and gets so many seconds for that;
+            at a second one, it is killed. None: it is killed at the first, and the interrupt passed on.
 
     Returns:
         How it ended. The child is gone when this returns or raises, also on Ctrl-C.
@@ -75,8 +80,15 @@ def run_child(
             start_new_session=True,  # Ctrl-C reaches the parent only, which ends the child below
         )
         watch = _Watch(folder / PROGRESS, on_progress)
+        interrupted = False
         try:
             timed_out = _wait(process, watch, timeout_s)
+        except KeyboardInterrupt:
+            if grace_s is None:
+                raise
+            interrupted, timed_out = True, False
+            (folder / STOP).touch()
+            _wait(process, watch, grace_s, whole=True)
         finally:
             _kill(process)
     watch.poll()
@@ -84,18 +96,21 @@ def run_child(
     trouble = _trouble(process.returncode, timed_out, timeout_s, folder)
     if not trouble and result is None:
         trouble = "the runtime's process left no result"
-    return Ended(result, watch.stage, watch.sample, trouble, timed_out)
+    return Ended(result, watch.stage, watch.sample, trouble, timed_out, interrupted)
 
 
-def _wait(process: subprocess.Popen[bytes], watch: _Watch, timeout_s: float) -> bool:
-    """Wait for the end; True when a phase overran the limit."""
+def _wait(
+    process: subprocess.Popen[bytes], watch: _Watch, timeout_s: float, *, whole: bool = False
+) -> bool:
+    """Wait for the end; True when a phase, or the whole, overran the limit."""
+    begun = time.monotonic()
     while True:
         try:
             process.wait(_POLL_S)
             return False
         except subprocess.TimeoutExpired:
             watch.poll()
-        if time.monotonic() - watch.phase_begun > timeout_s:
+        if time.monotonic() - (begun if whole else watch.phase_begun) > timeout_s:
             return True
 
 

@@ -2,7 +2,7 @@
 
 The folder holds ``job.json`` (this), ``feeds/`` (the user's samples, if any), ``overrides/`` (perturbed values
 of overridable initializers, if any), ``progress`` (one JSON line a step, so that a crash can be placed),
-``stderr``, and at the end ``result.json``.
+``stderr``, and at the end ``result.json``. A child that can end early does so when a file ``stop`` appears.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ JOB = "job.json"
 RESULT = "result.json"
 PROGRESS = "progress"
 STDERR = "stderr"
+STOP = "stop"
 FEEDS = "feeds"
 OVERRIDES = "overrides"
 

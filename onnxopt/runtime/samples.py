@@ -64,8 +64,8 @@ def checked(feeds: Sequence[Mapping[str, Any]], model: ir.Model) -> list[Feed]:
     """
     specs, optional = _expected(model)
     copies = [dict(feed) for feed in feeds]
-    for number, feed in enumerate(copies):
-        check_feed(f"sample {number}", feed, specs, optional)
+    for place, feed in enumerate(copies):
+        check_feed(f"sample {place}", feed, specs, optional)
     return copies
 
 
@@ -98,25 +98,26 @@ def _samples(path: Path, specs: Sequence[InputSpec]) -> Iterator[tuple[str, Feed
 
 
 def _folder(folder: Path, specs: Sequence[InputSpec]) -> Iterator[tuple[str, Feed]]:
-    protobufs = sorted(folder.glob("input_*.pb"), key=_number)
+    protobufs = sorted(folder.glob("input_*.pb"), key=number)
     if protobufs:
-        yield str(folder), _protobuf_set(folder, protobufs, specs)
+        yield str(folder), protobuf_set(folder, protobufs, specs)
     arrays = sorted(folder.glob("*.npy"))
     if arrays:
-        yield from _spread(folder, _array_set(folder, arrays, specs), specs)
+        yield from _spread(folder, array_set(folder, arrays, specs), specs)
     for path in sorted(folder.glob("*.npz")):
         yield from _npz(path, specs)
-    for path in sorted(folder.glob("test_data_set_*"), key=_number):
+    for path in sorted(folder.glob("test_data_set_*"), key=number):
         if path.is_dir():
             yield from _folder(path, specs)
 
 
-def _number(path: Path) -> tuple[int, str]:
+def number(path: Path) -> tuple[int, str]:
+    """The key to sort files by: the number that ends the name, then the name."""
     digits = path.stem.rsplit("_", 1)[-1]
     return (int(digits) if digits.isdigit() else -1, path.name)
 
 
-def _protobuf_set(folder: Path, paths: Sequence[Path], specs: Sequence[InputSpec]) -> Feed:
+def protobuf_set(folder: Path, paths: Sequence[Path], specs: Sequence[InputSpec]) -> Feed:
     """Files name their input, or stand for the inputs in order."""
     if len(paths) > len(specs):
         raise UsageError(f"{folder}: {len(paths)} input files for {len(specs)} inputs")
@@ -131,18 +132,30 @@ def _protobuf_set(folder: Path, paths: Sequence[Path], specs: Sequence[InputSpec
     return feed
 
 
-def _array_set(folder: Path, paths: Sequence[Path], specs: Sequence[InputSpec]) -> Feed:
-    """One ``.npy`` an input: named after it, or else as many files as inputs, in order."""
+def array_set(
+    folder: Path, paths: Sequence[Path], specs: Sequence[InputSpec], *, mapped: bool = False
+) -> Feed:
+    """One ``.npy`` an input: named after it, or else as many files as inputs, in order.
+
+    Args:
+        folder: where they lie, for messages.
+        paths: the files.
+        specs: the inputs.
+        mapped: map the files into memory instead of reading them.
+
+    Raises:
+        UsageError: a file cannot be read, or they are not one an input.
+    """
     names = {spec.name for spec in specs}
     if all(path.stem in names for path in paths):
-        return {path.stem: _read(path) for path in paths}
+        return {path.stem: _read(path, mapped) for path in paths}
     if len(paths) != len(specs):
         raise UsageError(
             f"{folder}: {paths[0].name} is not named after an input ({', '.join(sorted(names))}),"
             f" and {len(paths)} files are not one for each of {len(specs)} inputs"
         )
-    ordered = sorted(paths, key=_number)
-    return {spec.name: _read(path) for spec, path in zip(specs, ordered, strict=True)}
+    ordered = sorted(paths, key=number)
+    return {spec.name: _read(path, mapped) for spec, path in zip(specs, ordered, strict=True)}
 
 
 def _npz(path: Path, specs: Sequence[InputSpec]) -> Iterator[tuple[str, Feed]]:
@@ -161,9 +174,9 @@ def _member(path: Path, archive: Any, name: str) -> np.ndarray:
         raise UsageError(f"{path}: array {name!r} cannot be read: {_why(error)}") from error
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, mapped: bool = False) -> Any:
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(path, "r" if mapped else None, allow_pickle=False)
     except Exception as error:  # zip, zlib and numpy each raise their own
         raise UsageError(f"{path}: cannot be read: {_why(error)}") from error
 

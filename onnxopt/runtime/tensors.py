@@ -91,12 +91,17 @@ def run_session(session: Any, feeds: Mapping[str, Any]) -> list[Any]:
     outputs = session.get_outputs()
     if not inputs_extended and not any(output.type in _BY_ORT_NAME for output in outputs):
         return list(session.run(None, dict(feeds)))
-    values = {name: _to_ort_value(value) for name, value in feeds.items()}
+    values = {name: to_ort_value(value) for name, value in feeds.items()}
     results = session.run_with_ort_values([output.name for output in outputs], values)
     return [_from_ort_value(value) for value in results]
 
 
-def _to_ort_value(value: Any) -> Any:
+def to_ort_value(value: Any) -> Any:
+    """An array as an ``OrtValue``, which refers to its memory where numpy has the type.
+
+    Raises:
+        TypeError: a type for which onnxruntime's Python API has no ``OrtValue``.
+    """
     import onnxruntime as ort
 
     if not isinstance(value, np.ndarray) or value.dtype == object:

@@ -151,6 +151,8 @@ def _quantization(reader: _Reader) -> Quantization:
     for key, value in data.items():
         if key in ("joined", "carried", "absorbed"):
             values[key] = frozenset(reader.words(f"quantize.{key}", value))
+        elif key == "stored":
+            values[key] = reader.table(f"quantize.{key}", str, "a type", value)
         elif isinstance(value, str):
             values[key] = value
         else:
@@ -199,8 +201,8 @@ class _Reader:
             raise UsageError(f"{self._source}: {key} must be a number")
         return value
 
-    def table(self, key: str, kind: type, what: str) -> dict[str, Any]:
-        value = self._data.get(key, {})
+    def table(self, key: str, kind: type, what: str, value: Any = None) -> dict[str, Any]:
+        value = self._data.get(key, {}) if value is None else value
         if not isinstance(value, dict):
             raise UsageError(f"{self._source}: {key} must be a table")
         for name, item in value.items():

@@ -3,6 +3,9 @@
 Equal means the same type, dims and bytes: 0.0 and -0.0 are kept apart, equal NaNs are not. Candidates
 are narrowed down by type and dims, then by a few sampled bytes, and only then compared whole, in
 pieces, so that memory stays small and most weights are never read.
+
+What a DequantizeLinear makes a matrix of is left alone: onnxruntime fuses that with a product only if nothing else reads the
+integers and scales, and does not load a model whose body has them from outside.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
+from onnxopt.analysis.constants import constant_of
 from onnxopt.io.carry import pinned_names, sparse_tensor
 from onnxopt.pipeline.base import Context, Pass
 from onnxopt.rewrite.editor import Rewrite
@@ -49,8 +53,18 @@ def _candidates(context: Context) -> Iterator[ir.Value]:
     """Constants of all graphs, outer ones first."""
     for graph in context.editor.scopes.graphs():
         for value in graph.initializers.values():
-            if not value.is_graph_input() and sparse_tensor(value) is None:
+            if value.is_graph_input() or sparse_tensor(value) is not None:
+                continue
+            if not any(_makes_matrix(user) for user, _ in value.uses()):
                 yield value
+
+
+def _makes_matrix(node: ir.Node) -> bool:
+    """Whether a node reads a matrix of integers as real numbers."""
+    if node.op_type != "DequantizeLinear" or node.domain != "":
+        return False
+    held = None if node.inputs[0] is None else constant_of(node.inputs[0])
+    return held is not None and len(held.shape) == 2
 
 
 def _groups(values: Iterable[ir.Value]) -> Iterator[list[ir.Value]]:

@@ -61,7 +61,7 @@ class Placement:
         self._scheme = scheme
         self._shared: dict[tuple[ir.Value, int | None], tuple[ir.Value, Affine]] = {}
         self._parameters: dict[int, tuple[ir.Value, ir.Value]] = {}
-        self._made = {value for value in plan.tensors if _is_made(plan, value)}
+        self._made = plan.made
 
     def run(self) -> None:
         """Changes the graph."""
@@ -138,8 +138,22 @@ class Placement:
         node.replace_input_with(form.weight, back)
         if self._scheme.correct_bias:
             numbers = self._corrected(node, form, np.asarray(tensor.numpy()), affine, numbers)
+        self._sum(node, scale, affine)
         if numbers is not None and form.bias is not None:
             self._bias(node, form.bias, numbers, scale, affine)
+
+    def _sum(self, node: ir.Node, scale: Array, weights: Affine) -> None:
+        """Stores the vector that is added to a product as a bias is stored.
+
+        Where shapes are known, onnxruntime makes a Gemm of both, which computes in integers only with such a bias.
+        """
+        total = self._plan.sums.get(node)
+        if total is None or self._facts.static_shape(node.inputs[0]) is None:
+            return
+        for index, value in enumerate(total.inputs):
+            tensor = None if value is None else self._facts.const_tensor(value)
+            if tensor is not None:
+                self._bias(total, index, np.asarray(tensor.numpy(), np.float32), scale, weights)
 
     def _bias_of(self, node: ir.Node, form: Weighted) -> ir.TensorProtocol | None:
         if form.bias is None or form.bias >= len(node.inputs):
@@ -223,12 +237,6 @@ class Placement:
         else:
             self._graph.insert_before(anchor, build.nodes)
         self._context.stats.added.update(node.op_type for node in build.nodes)
-
-
-def _is_made(plan: Plan, value: ir.Value) -> bool:
-    """Whether a node makes a value in integers."""
-    producer = value.producer()
-    return value in plan.absorbed or (producer is not None and producer in plan.integer)
 
 
 def _constants_of(build: Builder, affine: Affine) -> tuple[ir.Value, ir.Value]:

@@ -29,6 +29,7 @@ class Plan:
         integer: Nodes that compute in integers, in order, with their form where they have weights.
         results: What a node's result is once the operator after it is absorbed, by node.
         absorbed: The operator that is absorbed, by that result.
+        sums: The Add of a constant vector after a product, by the product: the runtime makes one operator of both.
         tensors: Values that are quantised, in order, each with the one whose scale it shares (itself mostly).
         reasons: Why a node that could have been quantised is not.
     """
@@ -36,6 +37,7 @@ class Plan:
     integer: dict[ir.Node, Weighted | None] = field(default_factory=dict)
     results: dict[ir.Node, ir.Value] = field(default_factory=dict)
     absorbed: dict[ir.Value, ir.Node] = field(default_factory=dict)
+    sums: dict[ir.Node, ir.Node] = field(default_factory=dict)
     tensors: dict[ir.Value, ir.Value] = field(default_factory=dict)
     reasons: dict[ir.Node, str] = field(default_factory=dict)
 
@@ -43,6 +45,12 @@ class Plan:
     def roots(self) -> list[ir.Value]:
         """The values of which ranges are needed."""
         return list(dict.fromkeys(self.tensors.values()))
+
+    @property
+    def made(self) -> set[ir.Value]:
+        """The quantised values that nodes make in integers."""
+        ends = set(self.results.values())
+        return {v for v in self.tensors if v in ends or v.producer() in self.integer}
 
     def weighted(self) -> Iterable[tuple[ir.Node, Weighted]]:
         """The nodes with weights."""
@@ -144,6 +152,10 @@ class Planner:
         result = node.outputs[0]
         if node.op_type in self._table.carried or len(node.outputs) != 1:
             return result
+        total = self._sum(node) if node.op_type == "MatMul" else None
+        if total is not None:
+            self._plan.sums[node] = total
+            result = total.outputs[0]
         after = self._only_reader(result)
         if after is None or after.op_type not in self._table.absorbed or after.domain:
             return result
@@ -152,14 +164,26 @@ class Planner:
         self._plan.absorbed[after.outputs[0]] = after
         return after.outputs[0]
 
-    def _only_reader(self, value: ir.Value) -> ir.Node | None:
+    def _sum(self, product: ir.Node) -> ir.Node | None:
+        """The Add of a constant vector that alone reads a product."""
+        after = self._only_reader(product.outputs[0], (0, 1))
+        if after is None or after.op_type != "Add" or after.domain or len(after.inputs) != 2:
+            return None
+        other = next((v for v in after.inputs if v is not product.outputs[0]), None)
+        shape = self._facts.static_shape(other)
+        constant = other is not None and self._facts.const_tensor(other) is not None
+        width = self._facts.shape(product.outputs[0])
+        vector = shape is not None and len(shape) == 1 and width is not None
+        return after if constant and vector and shape[0] == width[-1] else None
+
+    def _only_reader(self, value: ir.Value, places: tuple[int, ...] = (0,)) -> ir.Node | None:
         uses = list(value.uses())
         if len(uses) != 1 or value.is_graph_output():
             return None
         node, index = uses[0]
         producer = value.producer()
         same = producer is not None and node.graph is producer.graph
-        return node if same and index == 0 else None
+        return node if same and index in places else None
 
     def _limits_known(self, node: ir.Node) -> bool:
         return all(v is None or self._facts.const_tensor(v) is not None for v in node.inputs[1:])
@@ -195,7 +219,8 @@ class Planner:
         elif result in self._plan.absorbed:
             # Nothing quantises the result, so nothing takes the operator's place.
             del self._plan.absorbed[result]
-            self._plan.results[node] = node.outputs[0]
+            last = self._plan.sums.get(node, node)
+            self._plan.results[node] = last.outputs[0]
 
     def _read_as_integers(self, value: ir.Value) -> bool:
         return any(

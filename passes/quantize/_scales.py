@@ -29,6 +29,7 @@ class Scheme:
         weights: The type of weights.
         by_channel: Whether weights have a scale a channel.
         symmetric: Whether 0 is stored as the middle, for activations that have both signs.
+        stored: The unsigned type that signed activations are stored in, all of them moved by half the range.
         correct_bias: Whether what rounding weights adds on average is taken off biases.
     """
 
@@ -36,6 +37,7 @@ class Scheme:
     weights: QType
     by_channel: bool
     symmetric: bool
+    stored: QType | None = None
     correct_bias: bool = False
 
 
@@ -79,6 +81,9 @@ def activation_scale(
     # Where one sign does not occur, half of a symmetric range would be wasted, and what rectifies not absorbed.
     symmetric = scheme.symmetric and not one_sided
     found = from_range(low, high, scheme.activations, symmetric=symmetric)
+    if scheme.stored is not None:
+        moved = found.zero_point + (scheme.stored.low - scheme.activations.low)
+        found = Affine(scheme.stored, found.scale, moved)
     return _within(found, limits)
 
 

@@ -1,4 +1,4 @@
-"""Which nodes a user wants quantised: names of nodes and of results, operators, and patterns of any of them."""
+"""Which nodes a user wants quantised: by their names, their results', their weights', or their operators'."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 import onnx_ir as ir
 
+from onnxopt.analysis.constants import constant_of
 from onnxopt.errors import UsageError
 
 SEPARATOR = ";"
@@ -16,42 +17,48 @@ SEPARATOR = ";"
 
 @dataclass(frozen=True)
 class Selection:
-    """What to quantise.
+    """Patterns of the shell, of which one has to match a name of a node.
 
     Attributes:
-        include: Names, operators and patterns; where there are any, nothing else is quantised.
-        exclude: Likewise, of what stays as it is.
+        include: What to take; everything where there are none.
+        exclude: What to leave.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
     @staticmethod
-    def of(include: str, exclude: str, nodes: Iterable[ir.Node]) -> Selection:
-        """Reads the options of a pass.
+    def of(include: str, exclude: str) -> Selection:
+        """Reads two options, whose names are separated by ``;``."""
+        return Selection(_words(include), _words(exclude))
 
-        Args:
-            include: Entries with ``;`` between.
-            exclude: Likewise.
-            nodes: All that could be meant.
+    def check(self, nodes: Iterable[ir.Node]) -> None:
+        """Refuses patterns that match nothing.
 
         Raises:
-            UsageError: An entry means no node.
+            UsageError: A pattern matches no name, result, constant or operator of the nodes.
         """
-        chosen = Selection(_words(include), _words(exclude))
-        known = {name for node in nodes for name in _names(node)}
-        for entry in (*chosen.include, *chosen.exclude):
-            if not any(fnmatchcase(name, entry) for name in known) and entry not in known:
-                raise UsageError(f"nothing to quantise is called {entry!r}{_hint(entry, known)}")
-        return chosen
+        if not (self.include or self.exclude):
+            return
+        known = list(dict.fromkeys(name for node in nodes for name in _names(node)))
+        for option, patterns in (("include", self.include), ("exclude", self.exclude)):
+            for pattern in patterns:
+                if not _matches([pattern], known):
+                    raise UsageError(
+                        f"nothing to {option} is called {pattern!r}{_hint(pattern, known)}"
+                    )
+
+    def takes(self, node: ir.Node) -> bool:
+        """Whether a node is to be quantised."""
+        return not self.refusal(node)
 
     def refusal(self, node: ir.Node) -> str:
         """Why a node is left as it is, or ''."""
         names = _names(node)
-        for entry in self.exclude:
-            if _means(entry, names):
-                return f"left out by {entry!r}"
-        if self.include and not any(_means(entry, names) for entry in self.include):
+        for pattern in self.exclude:
+            if _matches([pattern], names):
+                return f"left out by {pattern!r}"
+        if self.include and not _matches(self.include, names):
             return "not among what is included"
         return ""
 
@@ -61,14 +68,17 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _names(node: ir.Node) -> list[str]:
-    names = (node.name, node.op_type, *(v.name for v in node.outputs))
+    held = (v for v in node.inputs if v is not None and constant_of(v) is not None)
+    names = (node.name, node.op_type, *(v.name for v in (*held, *node.outputs)))
     return [name for name in names if name]
 
 
-def _means(entry: str, names: Iterable[str]) -> bool:
-    return any(name == entry or fnmatchcase(name, entry) for name in names)
+def _matches(patterns: Iterable[str], names: list[str]) -> bool:
+    return any(
+        name == pattern or fnmatchcase(name, pattern) for pattern in patterns for name in names
+    )
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
+def _hint(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else "; `onnxopt inspect` shows what there is"

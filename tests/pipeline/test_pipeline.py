@@ -22,7 +22,7 @@ from onnxopt.pipeline.bisect import first_bad
 from onnxopt.pipeline.instruments import PrintAfter, VerifyEach
 from onnxopt.pipeline.manager import Manager, Settings
 from onnxopt.pipeline.parse import Call, Repeat, Step, parse, render
-from onnxopt.pipeline.registry import Registry, registry
+from onnxopt.pipeline.registry import Registry, installed, registry
 
 TEXT = '<ir_version: 8, opset_import: ["" : 17]> g (float[3] x) => (float[3] y) { a = Relu(x) y = Neg(a) }'
 
@@ -161,7 +161,7 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Re
         monkeypatch.delitem(sys.modules, "offered_passes", raising=False)
         entry = EntryPoint("mine", "offered_passes", "onnxopt.passes")
         monkeypatch.setattr(metadata, "entry_points", lambda **_: [entry])
-        return registry.__wrapped__()
+        return installed.__wrapped__()
 
     return make
 
@@ -169,6 +169,7 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Re
 def test_package_of_its_own_adds_names(offer: Callable[[str], Registry]) -> None:
     found = offer("PIPELINES = {'mine': 'O1, fuse'}")
     assert found.pipelines["mine"] == "O1, fuse"
+    assert found.pending == []
     assert set(found.rules) == set(registry().rules)
 
 

@@ -8,11 +8,10 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxopt.quantize.types import qtype
 from onnxopt.runtime.evaluate import run_small
 
 from ..support import parse
-from .calibrating import quantised
+from .support import checked, quantise
 
 Array = np.ndarray[Any, Any]
 
@@ -82,33 +81,33 @@ def mean_errors(model: onnx.ModelProto, other: onnx.ModelProto, axis: int) -> Ar
 
 def test_what_has_no_place_for_a_bias_is_declined() -> None:
     model = make(SUMLESS, w=(24, 8))
-    _, context = quantised(model, feeds(model, 1), correct_bias=True)
-    [reason] = [r for r in context.stats.declined["quantize"] if "bias not corrected" in r]
+    outcome = quantise(model, feeds(model, 1), "bias_correct=true")
+    [reason] = [r for r in outcome.stats.declined["quantize"] if "bias not corrected" in r]
     assert "read more than once, or by nothing that adds a constant" in reason
 
 
 def test_nothing_changes_unless_asked_for() -> None:
     model = MODELS["conv"]
-    plain, context = quantised(model, feeds(model, 1))
-    assert [len(n.input) for n in plain.graph.node if n.op_type == "Conv"] == [3, 2]
-    assert not any("bias" in r for r in context.stats.declined["quantize"])
+    outcome = quantise(model, feeds(model, 1))
+    assert [len(n.input) for n in checked(outcome).graph.node if n.op_type == "Conv"] == [3, 2]
+    assert not any("bias" in r for r in outcome.stats.declined["quantize"])
 
 
 @pytest.mark.parametrize(("name", "axis"), [("conv", 1), ("gemm", -1), ("sum", -1)])
 def test_the_mean_error_of_each_channel_shrinks(name: str, axis: int) -> None:
     model = MODELS[name]
-    weights = qtype("s8").narrowed(4)
     samples = feeds(model, 1)
-    plain, _ = quantised(model, samples, weights=weights)
-    fixed, context = quantised(model, samples, weights=weights, correct_bias=True)
-    assert not any("bias" in r for r in context.stats.declined["quantize"])
+    plain = checked(quantise(model, samples, "bits=4"))
+    outcome = quantise(model, samples, "bits=4,bias_correct=true")
+    fixed = checked(outcome)
+    assert not any("bias" in r for r in outcome.stats.declined["quantize"])
     before, after = (mean_errors(model, other, axis) for other in (plain, fixed))
     assert after.mean() < 0.35 * before.mean()
 
 
 def test_a_convolution_without_bias_gets_one_in_int32() -> None:
     model = MODELS["conv"]
-    fixed, _ = quantised(model, feeds(model, 1), correct_bias=True)
+    fixed = checked(quantise(model, feeds(model, 1), "bias_correct=true"))
     last = [n for n in fixed.graph.node if n.op_type == "Conv"][-1]
     [back] = [n for n in fixed.graph.node if last.input[2] in n.output]
     [stored] = [t for t in fixed.graph.initializer if t.name == back.input[0]]
@@ -155,5 +154,5 @@ def test_a_reason_is_given(model: onnx.ModelProto, reason: str) -> None:
     samples = [{**given, "b": np.ones(8, np.float32)} for given in feeds(model, 1)]
     named = {info.name for info in model.graph.input}
     used = [{name: given[name] for name in named} for given in samples]
-    _, context = quantised(model, used, correct_bias=True)
-    assert any(reason in r for r in context.stats.declined["quantize"])
+    outcome = quantise(model, used, "bias_correct=true")
+    assert any(reason in r for r in outcome.stats.declined["quantize"])

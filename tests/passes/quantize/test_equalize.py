@@ -11,7 +11,7 @@ import pytest
 from onnxopt.runtime.evaluate import run_small
 
 from ..support import initializers, op_types, optimise, parse, result
-from .calibrating import quantised, snr
+from .support import checked, quantise, snr
 
 Array = np.ndarray[Any, Any]
 
@@ -67,7 +67,7 @@ def test_weights_of_one_scale_keep_their_channels(seed: int) -> None:
     wanted = run_small(model, held_out)[0]
     np.testing.assert_allclose(run_small(level, held_out)[0], wanted, rtol=1e-4, atol=1e-4)
     found = [
-        snr(wanted, run_small(quantised(m, samples, by_channel=False)[0], held_out)[0])
+        snr(wanted, run_small(checked(quantise(m, samples, "granularity=tensor")), held_out)[0])
         for m in (model, level)
     ]
     assert found[1] > found[0] + 10.0, found

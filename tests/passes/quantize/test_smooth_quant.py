@@ -16,7 +16,7 @@ from onnxopt.quantize.wants import Wants
 from onnxopt.runtime.evaluate import run_small
 
 from ..support import optimise, parse, result
-from .calibrating import observer, quantised, snr
+from .support import Observer, checked, quantise, snr
 
 Array = np.ndarray[Any, Any]
 
@@ -48,7 +48,7 @@ def feeds(rng: np.random.Generator, count: int) -> list[dict[str, Array]]:
 
 def smoothed(model: onnx.ModelProto, samples: list[dict[str, Array]], text: str) -> onnx.ModelProto:
     pipeline = f"{text}, prune-initializers"
-    return result(optimise(model, pipeline, observe=observer(lambda _: samples)))
+    return result(optimise(model, pipeline, observe=Observer(samples)))
 
 
 def test_without_calibration_data_there_is_a_remedy() -> None:
@@ -66,7 +66,7 @@ def test_alpha_must_be_one(alpha: str) -> None:
 
 def test_without_samples_nothing_is_scaled() -> None:
     model = with_outliers(np.random.default_rng(0))
-    outcome = optimise(model, "smooth-quant", observe=observer(lambda _: []))
+    outcome = optimise(model, "smooth-quant", observe=Observer([]))
     assert outcome.stats.fired["smooth-quant"] == 0
     assert "no sample reached what it reads" in outcome.stats.declined["smooth-quant"]
 
@@ -90,7 +90,7 @@ def test_auto_leaves_alone_what_needs_nothing() -> None:
     """
     signs = np.array([[1, -1, 1, 1], [1, 1, -1, 1], [1, 1, 1, -1], [-1, 1, 1, 1]], np.float32)
     model = parse(text, ones=np.ones(4, np.float32), w=signs)
-    observe = observer(lambda _: [{"x": signs}])
+    observe = Observer([{"x": signs}])
     outcome = optimise(model, "smooth-quant{alpha=auto}", observe=observe)
     assert "no scaling is expected to help" in outcome.stats.declined["smooth-quant"]
 
@@ -107,7 +107,7 @@ def test_activations_of_one_scale_keep_their_channels(seed: int, text: str) -> N
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
     for index in range(3):
         plain, smooth = (
-            snr(wanted[index], run_small(quantised(m, samples)[0], held_out)[index])
+            snr(wanted[index], run_small(checked(quantise(m, samples)), held_out)[index])
             for m in (model, level)
         )
         assert smooth > plain + 5.0, (index, plain, smooth)
@@ -117,5 +117,5 @@ def test_a_second_time_there_is_little_left() -> None:
     rng = np.random.default_rng(4)
     model, samples = with_outliers(rng), feeds(rng, 2)
     once = smoothed(model, samples, "smooth-quant")
-    again = optimise(once, "smooth-quant", observe=observer(lambda _: samples))
+    again = optimise(once, "smooth-quant", observe=Observer(samples))
     assert again.stats.fired["smooth-quant"] == 0

@@ -1,0 +1,115 @@
+"""The service that passes get statistics from: gathered from samples, or read from files; each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from ..errors import UsageError
+from ..quantize.statistics import Statistics, load_merged
+from ..quantize.wants import Wants
+from .request import Request
+
+if TYPE_CHECKING:
+    from ..compiler.options import Options
+
+
+class Calibration:
+    """Gathers statistics of a model's values, or looks them up.
+
+    Args:
+        request: Where samples or statistics are.
+        options: Provider, libraries, time limit, progress.
+    """
+
+    def __init__(self, request: Request, options: Options) -> None:
+        self._request = request
+        self._options = options
+        self._known: dict[tuple[str, str], Statistics] = {}
+        self._given = load_merged(request.stats_in) if request.stats_in else None
+        self.notes: list[str] = []
+        self.interrupted = False
+
+    @property
+    def available(self) -> bool:
+        """Whether there is anything to gather from."""
+        return self._given is not None or self._request.calibration is not None
+
+    def __call__(self, model: ir.Model, wants: Mapping[str, Wants]) -> Statistics:
+        """Gives statistics of values.
+
+        Args:
+            model: The model as it is now.
+            wants: What to know, by name of a value.
+
+        Raises:
+            UsageError: There are no samples, or the files are of another model or know too little.
+            OnnxoptError: The model does not run on the samples.
+        """
+        from ..runtime.calibration.identity import identity
+
+        fingerprint = identity(model)
+        if self._given is not None:
+            return self._looked_up(fingerprint, wants)
+        key = fingerprint, repr(sorted((name, str(w)) for name, w in wants.items()))
+        if key not in self._known:
+            self._known[key] = self._gather(model, fingerprint, wants)
+        return self._known[key]
+
+    def _looked_up(self, fingerprint: str, wants: Mapping[str, Wants]) -> Statistics:
+        assert self._given is not None
+        self._given.check_model(fingerprint)
+        missing = [name for name in wants if name not in self._given.tensors]
+        if missing:
+            files = ", ".join(self._request.stats_in)
+            raise UsageError(
+                f"{files}: lacks {missing[0]!r} and {len(missing) - 1} more values; calibrate with the options "
+                "that are used now"
+            )
+        return self._given
+
+    def _gather(self, model: ir.Model, fingerprint: str, wants: Mapping[str, Wants]) -> Statistics:
+        from ..runtime.calibration.observe import observe
+
+        samples = self._request.calibration
+        if samples is None:
+            raise UsageError(
+                "quantisation with fixed scales needs calibration data: give some with --calibrate, or "
+                "statistics with --stats-in"
+            )
+        checkpoint = None if self._request.stats_out is None else Path(self._request.stats_out)
+        found = observe(
+            model,
+            samples.source,
+            wants,
+            options=samples.reading(),
+            state=samples.state,
+            provider=provider_of(self._options),
+            custom_op_libraries=[str(lib) for lib in self._options.custom_op_libraries],
+            timeout_s=self._options.timeout,
+            fingerprint=fingerprint,
+            checkpoint=checkpoint,
+            on_progress=_shown(self._options),
+        )
+        self.interrupted = self.interrupted or not found.finished
+        self.notes += found.notes
+        self.notes += [f"{name}: not observed: {why}" for name, why in found.refused.items()]
+        return found.statistics
+
+
+def provider_of(options: Options) -> str:
+    """The provider that models run on while they are quantised."""
+    from ..runtime.providers import resolve
+
+    return resolve(options.providers)[0]
+
+
+def _shown(options: Options) -> Callable[[int, int, int], None]:
+    def progress(sample: int, number: int, passes: int) -> None:
+        part = f" (pass {number} of {passes})" if passes > 1 else ""
+        options.stage(f"calibrating: sample {sample}{part}")
+
+    return progress

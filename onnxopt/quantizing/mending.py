@@ -1,0 +1,158 @@
+"""Leaving in float what costs most accuracy for least time, until a candidate is close enough.
+
+Each layer's share is measured, not estimated: the candidate is made once more without it, and run on the same samples. Layers then
+go back to float in the order of what is gained for what they cost, and the fewest that suffice are kept so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .judging import Judge
+from .layers import Layer, layers_of
+from .workshop import Candidate, Workshop
+
+if TYPE_CHECKING:
+    from ..runtime.quality import Quality
+
+_AT_ONCE = 8
+_QUICK = 8
+"""Samples on which single layers are tried."""
+_MOST = 0.5
+"""A model with more of its work in float than this share is none that is worth quantising."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a layer costs in accuracy.
+
+    Attributes:
+        layer: The layer.
+        gain: Noise power at the outputs, over signal power, that goes where the layer stays in float.
+    """
+
+    layer: Layer
+    gain: float
+
+
+@dataclass
+class Mended:
+    """A candidate after mending.
+
+    Attributes:
+        candidate: The candidate.
+        quality: How close it is.
+        shares: What single layers cost, the most harmful first; empty where nothing had to be mended.
+        back: The layers that stay in float.
+    """
+
+    candidate: Candidate
+    quality: Quality
+    shares: list[Share] = field(default_factory=list)
+    back: list[Layer] = field(default_factory=list)
+
+
+class Mender:
+    """Mends candidates.
+
+    Args:
+        workshop: Makes candidates.
+        judge: Tells how close they are.
+        deadline: When to stop trying, by ``time.monotonic``.
+        stage: Hears what is done.
+    """
+
+    def __init__(
+        self, workshop: Workshop, judge: Judge, deadline: float, stage: Callable[[str], None]
+    ) -> None:
+        self._workshop = workshop
+        self._judge = judge
+        self._deadline = deadline
+        self._stage = stage
+
+    def mend(self, candidate: Candidate) -> Mended:
+        """Returns the candidate, or one with fewer layers quantised that is close enough, or the closest."""
+        quality = self._judge.look([candidate.path])[0]
+        mended = Mended(candidate, quality)
+        if self._judge.holds(quality) or quality.failure:
+            return mended
+        layers = layers_of(self._workshop.prepared.peek(), self._workshop.table, candidate.mode)
+        mended.shares = self._shares(candidate, layers)
+        order = [share.layer for share in mended.shares if share.gain > 0]
+        total = sum(layer.macs for layer in layers) or 1
+        allowed = _affordable(order, _MOST * total)
+        self._fewest(mended, allowed)
+        return mended
+
+    def _shares(self, candidate: Candidate, layers: Sequence[Layer]) -> list[Share]:
+        """Measures each layer's share, cheap layers first, as long as there is time."""
+        base = _noise(self._judge.look([candidate.path], _QUICK)[0])
+        found: list[Share] = []
+        queue = sorted(layers, key=lambda layer: layer.macs)
+        total = sum(layer.macs for layer in layers) or 1
+        for start in range(0, len(queue), _AT_ONCE):
+            if time.monotonic() > self._deadline:
+                break
+            batch = queue[start : start + _AT_ONCE]
+            self._stage(f"finding the layers that lose accuracy: {start} of {len(queue)}")
+            made = [self._workshop.make(candidate.mode, (*candidate.left, b.name)) for b in batch]
+            for layer, quality in zip(
+                batch, self._judge.look([m.path for m in made], _QUICK), strict=True
+            ):
+                found.append(Share(layer, base - _noise(quality)))
+            for one in made:
+                self._workshop.drop(one)
+        return sorted(found, key=lambda s: -s.gain / (s.layer.macs / total + 1.0 / len(queue)))
+
+    def _fewest(self, mended: Mended, order: Sequence[Layer]) -> None:
+        """Tries ever more layers, then narrows down to the fewest that suffice."""
+        mode, left = mended.candidate.mode, mended.candidate.left
+        best: tuple[int, Candidate, Quality] | None = None
+        low, count = 0, 1
+        while order:
+            count = min(count, len(order))
+            made, quality = self._try(mode, left, order[:count])
+            if self._judge.holds(quality):
+                best = count, made, quality
+                break
+            if self._judge.better(quality, mended.quality):
+                mended.candidate, mended.quality = made, quality
+                mended.back = list(order[:count])
+            if count == len(order) or time.monotonic() > self._deadline:
+                break
+            low, count = count, 2 * count
+        while best is not None and best[0] - low > 1 and time.monotonic() < self._deadline:
+            middle = (low + best[0]) // 2
+            made, quality = self._try(mode, left, order[:middle])
+            if self._judge.holds(quality):
+                best = middle, made, quality
+            else:
+                low = middle
+        if best is not None:
+            mended.candidate, mended.quality = best[1], best[2]
+            mended.back = list(order[: best[0]])
+
+    def _try(
+        self, mode: str, left: tuple[str, ...], back: Sequence[Layer]
+    ) -> tuple[Candidate, Quality]:
+        self._stage(f"leaving {len(back)} layers in float")
+        made = self._workshop.make(mode, (*left, *(layer.name for layer in back)))
+        return made, self._judge.look([made.path])[0]
+
+
+def _affordable(order: Sequence[Layer], limit: float) -> list[Layer]:
+    """The first of some layers, as long as their work stays below a limit."""
+    found, spent = list[Layer](), 0.0
+    for layer in order:
+        if spent + layer.macs <= limit:
+            found.append(layer)
+            spent += layer.macs
+    return found
+
+
+def _noise(quality: Quality) -> float:
+    """Noise over signal power."""
+    return float("inf") if quality.failure else 10.0 ** (-quality.snr_db / 10.0)

@@ -1,0 +1,88 @@
+"""The pipelines that quantise, as text, by mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..quantize.table import Quantization
+from .request import WEIGHT_METHODS, Request, names, option
+
+_TIDY = "prune-initializers, deduplicate-initializers, remove-dead-nodes"
+_DYNAMIC_WEIGHTS = ("s8", "u8")
+
+
+def body(
+    mode: str, request: Request, table: Quantization, bits: int, more: Iterable[str] = ()
+) -> str:
+    """The passes that quantise an optimised model.
+
+    Args:
+        mode: ``static``, ``dynamic`` or ``weight-only``.
+        request: What was asked for.
+        table: What the target computes in integers.
+        bits: Bits of 8-bit weights that may be used; 8 for all.
+        more: Names to leave in float besides those of the request.
+    """
+    chosen = [option("include", names(request.include))] if request.include else []
+    left = names([*request.exclude, *more])
+    if left:
+        chosen.append(option("exclude", left))
+    steps = []
+    if request.smooth_quant is not None and mode != "weight-only":
+        steps.append(f"smooth-quant{{{option('alpha', request.smooth_quant)}}}")
+    if mode == "static":
+        steps += _static(request, bits, chosen)
+    elif mode == "dynamic":
+        steps += _dynamic(request, table, bits, chosen)
+    else:
+        steps += _weights(request, chosen)
+    return ", ".join([*steps, _TIDY])
+
+
+def _static(request: Request, bits: int, chosen: Sequence[str]) -> list[str]:
+    steps = ["prequantize"] + (["equalize"] if request.equalize else [])
+    options = [
+        option(key, value)
+        for key, value in (
+            ("activations", request.activations),
+            ("weights", request.weights),
+            ("granularity", request.granularity),
+            ("method", request.method),
+        )
+        if value
+    ]
+    if bits != 8:
+        options.append(f"bits={bits}")
+    if request.symmetric:
+        options.append("symmetric=true")
+    if request.bias_correct:
+        options.append("bias_correct=true")
+    return [*steps, _call("quantize", [*options, *chosen])]
+
+
+def _dynamic(request: Request, table: Quantization, bits: int, chosen: Sequence[str]) -> list[str]:
+    options = []
+    if request.weights in _DYNAMIC_WEIGHTS:
+        options.append(option("weights", request.weights))
+    granularity = request.granularity or table.granularity
+    if granularity in ("tensor", "channel"):
+        options.append(option("granularity", granularity))
+    if bits != 8:
+        options.append(f"bits={bits}")
+    return [_call("quantize-dynamic", [*options, *chosen])]
+
+
+def _weights(request: Request, chosen: Sequence[str]) -> list[str]:
+    options = [option("type", request.weights)] if request.weights else []
+    kind, _, size = request.granularity.partition(":")
+    if kind == "block":
+        options.append(f"block={size}")
+    elif kind:
+        options.append(option("granularity", kind))
+    if request.method in WEIGHT_METHODS:
+        options.append(option("method", request.method))
+    return [_call("quantize-weights", [*options, *chosen])]
+
+
+def _call(name: str, options: Sequence[str]) -> str:
+    return f"{name}{{{','.join(options)}}}" if options else name

@@ -1,0 +1,138 @@
+"""What a user can ask of a quantisation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..compiler.options import check_lists
+from ..errors import UsageError
+from ..quantize.methods import parse_method
+from ..quantize.types import qtype
+
+if TYPE_CHECKING:
+    from ..runtime.readers.options import ReaderOptions
+
+MODES = ("auto", "static", "dynamic", "weight-only")
+WEIGHT_METHODS = ("rtn", "hqq", "gptq", "hmse")
+"""How weights are rounded where they alone are quantised."""
+SEPARATOR = ";"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples, and how to read them.
+
+    Attributes:
+        source: ``FILE.npz``, a folder, ``images:FOLDER`` or ``module:function``.
+        limit: How many are read at most; None for all.
+        images: Fields of ``ImageOptions``, for folders of images.
+        state: Names of outputs, each with the input that it is fed back to.
+    """
+
+    source: str
+    limit: int | None = None
+    images: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, str] = field(default_factory=dict)
+
+    def reading(self, limit: int | None = None) -> ReaderOptions:
+        """How the reader is to go about it."""
+        from ..runtime.readers.options import ImageOptions, ReaderOptions
+
+        least = [n for n in (self.limit, limit) if n is not None]
+        return ReaderOptions(
+            limit=min(least, default=None),
+            fed_back=tuple(self.state.values()),
+            images=ImageOptions(**self.images),
+            folder=".",
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """A quantisation.
+
+    Attributes:
+        mode: One of ``MODES``; ``auto`` measures those that there is data for.
+        calibration: Samples to choose scales from; None for none.
+        evaluation: Samples to judge results on; those of the calibration by default.
+        activations: The type of activations; the target's by default.
+        weights: The type of weights; the target's by default.
+        granularity: ``tensor``, ``channel`` or ``block:N``; the target's by default.
+        method: How ranges of activations are chosen; the target's by default.
+        symmetric: Whether 0 is stored as the middle.
+        equalize: Whether weights of consecutive layers are balanced first.
+        bias_correct: Whether the mean error of weights is taken out of biases.
+        smooth_quant: The share of the difficulty that goes from activations to weights; None for none.
+        include: Names, operators and patterns to quantise alone.
+        exclude: Names, operators and patterns that stay in float.
+        stats_in: Files of statistics to use instead of samples.
+        stats_out: Where to write the statistics gathered.
+        max_drop: How much may be lost, ``METRIC=VALUE``; a floor that suits most by default.
+        strict_fusion: Whether a node that should compute in integers and does not is an error.
+        budget: Seconds that measuring and mending may take.
+    """
+
+    mode: str = "auto"
+    calibration: Samples | None = None
+    evaluation: Samples | None = None
+    activations: str = ""
+    weights: str = ""
+    granularity: str = ""
+    method: str = ""
+    symmetric: bool = False
+    equalize: bool = False
+    bias_correct: bool = False
+    smooth_quant: str | None = None
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    stats_in: Sequence[str] = ()
+    stats_out: str | None = None
+    max_drop: str | None = None
+    strict_fusion: bool = False
+    budget: float = 180.0
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise UsageError(f"no mode {self.mode!r}; there are: {', '.join(MODES)}")
+        check_lists(include=self.include, exclude=self.exclude, stats_in=self.stats_in)
+        for name in (self.activations, self.weights):
+            if name:
+                qtype(name)
+        if self.method and not (self.mode == "weight-only" and self.method in WEIGHT_METHODS):
+            parse_method(self.method)
+        if self.granularity not in ("", "tensor", "channel"):
+            kind, _, size = self.granularity.partition(":")
+            if kind != "block" or not size.isdecimal() or int(size) < 1:
+                raise UsageError(
+                    f"no granularity {self.granularity!r}; choose tensor, channel or block:N, such as block:32"
+                )
+        for name in (*self.include, *self.exclude):
+            if '"' in name or SEPARATOR in name:
+                raise UsageError(f"cannot name {name!r} here: it holds a quote or a semicolon")
+        if self.mode == "static" and self.calibration is None and not self.stats_in:
+            raise UsageError(
+                "static quantisation needs calibration data: give some with --calibrate, or statistics with "
+                "--stats-in; or quantise with --mode dynamic"
+            )
+
+    def but(self, **changes: Any) -> Request:
+        """The same request with some changes."""
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def judged_on(self) -> Samples | None:
+        """The samples that results are judged on."""
+        return self.evaluation or self.calibration
+
+
+def option(key: str, value: object) -> str:
+    """An option of a pass, as text."""
+    return f'{key}="{value}"'
+
+
+def names(words: Iterable[str]) -> str:
+    """Names as a pass takes them."""
+    return SEPARATOR.join(dict.fromkeys(words))

@@ -1,0 +1,229 @@
+"""Quantising one model: ``onnxopt quantize``."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..compiler.aim import aim, aimed
+from ..compiler.compile import optimise, require_runtime
+from ..compiler.staging import Origin, check_output
+from ..errors import MismatchError, UsageError
+from ..quantize.table import Quantization
+from .account import WORTH, Account, Trial
+from .calibrating import Calibration, provider_of
+from .judging import FLOOR, Judge
+from .layers import layers_of
+from .mending import Mender
+from .request import Request
+from .speed import race, sample
+from .workshop import Candidate, Workshop
+
+if TYPE_CHECKING:
+    from ..compiler.options import Options
+    from ..compiler.result import Result
+    from ..compiler.staging import Source
+
+_BY_CHANNEL = 13
+_BY_BLOCK = 21
+_TIMING = 20.0
+_SHOWN = 20
+
+
+def quantise(source: Source, output: Path | None, request: Request, options: Options) -> Result:
+    """Quantises a model, compares it with the original, and writes it.
+
+    Args:
+        source: The model.
+        output: Where to write the result; None keeps it in memory.
+        request: How to quantise.
+        options: The target, the interface, how to run and to write.
+
+    Raises:
+        OnnxoptError: As the command line's exit codes say; nothing is written then.
+    """
+    options = dataclasses.replace(aimed(options), result="quantised")
+    require_runtime(options.providers)
+    origin = Origin(source)
+    if output is not None:
+        check_output(origin, output)
+    options, raised = _opset(origin, request, options)
+    job = _Job(origin, request, options)
+    if raised:
+        job.notes.append(raised)
+    return job.run(source, output)
+
+
+class _Job:
+    def __init__(self, origin: Origin, request: Request, options: Options) -> None:
+        from ..runtime.cpu import weight_bits
+
+        self._origin = origin
+        self._request = request
+        self._options = options
+        self._calibration = Calibration(request, options)
+        self._bits = weight_bits(provider_of(options))
+        self._deadline = time.monotonic() + request.budget
+        self.notes: list[str] = []
+
+    def run(self, source: Source, output: Path | None) -> Result:
+        workshop = Workshop(
+            self._origin, self._request, self._options, self._calibration, self._bits
+        )
+        with workshop:
+            account, candidate = self._decide(workshop)
+            passes = f"O2, {candidate.pipeline}"
+            options = dataclasses.replace(self._options, passes=passes, observe=self._calibration)
+            if self._request.strict_fusion:
+                _refuse_unfused(account)
+            result = optimise(source, output, options)
+        result.quantisation = account
+        return result
+
+    def _decide(self, workshop: Workshop) -> tuple[Account, Candidate]:
+        request = self._request
+        from ..runtime.quality import Budget
+
+        budget = Budget.parse(request.max_drop or FLOOR)
+        account = Account("", request.max_drop or FLOOR, bits=self._bits, notes=self.notes)
+        judge = None
+        if request.judged_on is not None:
+            judge = Judge(workshop.prepared.path, request.judged_on, budget, self._options)
+        made: dict[str, Candidate] = {}
+        modes = self._modes(workshop)
+        for mode in modes:
+            trial, candidate = self._try(workshop, judge, mode)
+            account.trials.append(trial)
+            if candidate is not None:
+                made[mode] = candidate
+        account.mode = _best(account.trials, made)
+        self._conclude(account, workshop, made[account.mode])
+        return account, made[account.mode]
+
+    def _modes(self, workshop: Workshop) -> list[str]:
+        """The modes to try."""
+        if self._request.mode != "auto":
+            return [self._request.mode]
+        model, table = workshop.prepared.peek(), workshop.table
+        static = layers_of(model, table, "static")
+        dynamic = layers_of(model, table, "dynamic")
+        if not static and not dynamic:
+            raise UsageError(
+                f"{self._origin.label}: nothing to quantise: no layer with constant weights has an integer kernel"
+            )
+        work = sum(layer.macs for layer in static) or 1
+        products = sum(layer.macs for layer in dynamic) / work
+        modes = []
+        if static and self._calibration.available:
+            modes.append("static")
+        if dynamic and products > 0.5:
+            modes.append("dynamic")
+        if not modes:
+            raise UsageError(
+                f"{self._origin.label}: most of its work is convolutions, whose quantisation needs calibration "
+                "data: give some with --calibrate"
+            )
+        return modes
+
+    def _try(
+        self, workshop: Workshop, judge: Judge | None, mode: str
+    ) -> tuple[Trial, Candidate | None]:
+        self._options.stage(f"quantising ({mode})")
+        candidate = workshop.make(mode)
+        trial = Trial(mode)
+        trial.layers = len(layers_of(workshop.prepared.peek(), workshop.table, mode))
+        if not candidate.changed:
+            trial.why = "nothing could be quantised"
+            return trial, candidate
+        if judge is not None:
+            mender = Mender(workshop, judge, self._deadline, self._options.stage)
+            mended = mender.mend(candidate)
+            candidate, trial.quality = mended.candidate, mended.quality
+            trial.holds = judge.holds(mended.quality)
+            trial.back = [layer.name for layer in mended.back]
+            trial.shares = [(s.layer.name, s.layer.op_type, s.gain) for s in mended.shares][:_SHOWN]
+            trial.why = mended.quality.failure
+        self._time(trial, workshop, candidate)
+        return trial, candidate
+
+    def _time(self, trial: Trial, workshop: Workshop, candidate: Candidate) -> None:
+        feed = sample(workshop.prepared.peek(), self._request.judged_on)
+        if feed is None:
+            return
+        found = race(workshop.plain, candidate.path, feed, self._options, _TIMING)
+        trial.ratio = found.ratio
+        trial.noise = found.noise if len(found.rounds) > 1 else None
+        times = found.times()
+        if times is not None:
+            trial.milliseconds = (1e3 * times[0], 1e3 * times[1])
+
+    def _conclude(self, account: Account, workshop: Workshop, candidate: Candidate) -> None:
+        trial = account.chosen
+        if trial.milliseconds is not None:
+            account.float_ms, account.quantised_ms = trial.milliseconds
+        account.notes += self._calibration.notes
+        if self._calibration.interrupted:
+            account.notes.append(
+                "calibration was interrupted; what was gathered until then is used"
+            )
+        if not trial.holds and self._request.max_drop is not None:
+            raise MismatchError(
+                f"{self._origin.label}: no quantised model holds {self._request.max_drop}: the closest has "
+                f"{_told(trial)}; allow more, exclude more (--exclude), or give more samples"
+            )
+        if not trial.holds:
+            account.notes.append(f"less accurate than is asked for by default: {_told(trial)}")
+        if trial.ratio is not None and trial.ratio > WORTH:
+            account.notes.append(
+                f"it takes {100 * trial.ratio:.0f} % of the time of the optimised float model: deploy that one "
+                "instead (`onnxopt optimize`), unless size matters"
+            )
+        from ..runtime.fusion import prove
+
+        account.fusion = prove(candidate.path, provider=provider_of(self._options))
+
+
+def _told(trial: Trial) -> str:
+    quality = trial.quality
+    if quality is None or quality.failure:
+        return trial.why or "nothing to compare"
+    return f"an SNR of {quality.snr_db:.1f} dB and a cosine of {quality.cosine:.5f}"
+
+
+def _best(trials: list[Trial], made: dict[str, Candidate]) -> str:
+    """The fastest mode that is close enough; else the closest."""
+    there = [trial for trial in trials if trial.mode in made]
+    holding = [trial for trial in there if trial.holds and not trial.why]
+    if holding:
+        return min(holding, key=lambda t: t.ratio if t.ratio is not None else 1.0).mode
+    return max(there, key=lambda t: t.quality.snr_db if t.quality else float("-inf")).mode
+
+
+def _refuse_unfused(account: Account) -> None:
+    report = account.fusion
+    if report is None or not report.unfused:
+        return
+    first = next(iter(report.unfused))
+    raise MismatchError(
+        f"{len(report.unfused)} nodes that should compute in integers do not, such as {first.name!r}: "
+        f"{first.reason}; leave out --strict-fusion, or exclude them"
+    )
+
+
+def _opset(origin: Origin, request: Request, options: Options) -> tuple[Options, str]:
+    """Raises the opset where what is asked for begins later, unless the user chose one."""
+    table = aim(options.target).target.quantize or Quantization()
+    granularity = request.granularity or table.granularity
+    least = 10 if granularity == "tensor" else _BY_CHANNEL
+    if granularity.startswith("block") or request.mode == "weight-only":
+        least = _BY_BLOCK
+    if "16" in request.activations:
+        least = _BY_BLOCK
+    imports = origin.peek().opset_imports
+    version = imports.get("", imports.get("ai.onnx", 0))
+    if options.opset is not None or version >= least or not version:
+        return options, ""
+    told = f"the opset was raised from {version} to {least}, which what was asked for begins with"
+    return dataclasses.replace(options, opset=least), told

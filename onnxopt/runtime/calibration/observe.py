@@ -1,0 +1,192 @@
+"""Observing a model: the parent's side, which orders, waits, and keeps what was gathered."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+from onnxopt import errors
+from onnxopt.errors import ModelError, UsageError
+from onnxopt.io import load, save
+from onnxopt.quantize import statistics as files
+from onnxopt.quantize.statistics import Statistics
+from onnxopt.quantize.wants import Wants
+from onnxopt.runtime.calibration import outputs
+from onnxopt.runtime.calibration.identity import identity
+from onnxopt.runtime.calibration.job import GROUP_BYTES, STATISTICS, CalibrationJob
+from onnxopt.runtime.calibration.ledger import Counts, counts_path, read_counts
+from onnxopt.runtime.calibration.state import check_pairs
+from onnxopt.runtime.child import Ended, python, run_child
+from onnxopt.runtime.readers.opening import open_reader
+from onnxopt.runtime.readers.options import ReaderOptions
+from onnxopt.runtime.trace import input_specs
+
+WORKER = python("onnxopt.runtime.calibration.worker")
+Progress = Callable[[int, int, int], None]
+"""Called with the sample's number from 1, the pass over the samples from 1, and how many passes there are."""
+
+_GRACE_S = 60.0
+
+
+@dataclass
+class Observation:
+    """What was gathered.
+
+    Attributes:
+        statistics: of all values observed; its ``samples`` is how many samples all of them have had.
+        finished: False if it was interrupted: go on with the same checkpoint.
+        refused: value -> why it was not observed, or no further than some sample: its range is not to be used.
+        notes: what was left out from the start, in words.
+    """
+
+    statistics: Statistics
+    finished: bool = True
+    refused: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def observe(
+    model: ir.Model | str | os.PathLike[str],
+    samples: str,
+    wants: Mapping[str, Wants],
+    *,
+    options: ReaderOptions | None = None,
+    state: Mapping[str, str] | None = None,
+    provider: str = "CPUExecutionProvider",
+    custom_op_libraries: Sequence[str] = (),
+    timeout_s: float = 600.0,
+    threads: int | None = None,
+    group_bytes: int = GROUP_BYTES,
+    fingerprint: str | None = None,
+    checkpoint: Path | None = None,
+    on_progress: Progress | None = None,
+) -> Observation:
+    """Run a model on samples and gather statistics of its values.
+
+    Every sample counts. Samples and values are held one sample at a time, so memory does not depend on how many
+    samples there are; shapes may vary. Ctrl-C ends it early, with what was gathered.
+
+    Args:
+        model: the model, which is not changed, or its file.
+        samples: where samples are: see `onnxopt.runtime.readers.opening.open_reader`.
+        wants: what to gather, by name of the value: an input, or an output of a node of the main graph.
+        options: how to read samples; ``options.limit`` of them at most.
+        state: output name -> name of the input it is fed back to from sample to sample.
+        provider: full provider name.
+        custom_op_libraries: shared libraries that register custom operators.
+        timeout_s: seconds that loading the model, and each sample, may take.
+        threads: of the session and for observing; None for all cores.
+        group_bytes: values are observed in passes over the samples, of so many bytes of values at most.
+        fingerprint: what tells the model from others; None for `identity.identity`.
+        checkpoint: file of statistics to write to from time to time and at the end. If it is of a run that was
+            not finished, that is gone on with: the samples counted are not counted again.
+        on_progress: called at each sample.
+
+    Returns:
+        The statistics, and what they lack.
+
+    Raises:
+        UsageError: no samples, one that does not fit, an unknown value or state, a checkpoint of another model.
+        ModelError: the model does not load, does not run on a sample, crashes or hangs.
+        RuntimeMissingError: onnxruntime or Pillow is not installed.
+    """
+    graph = model if isinstance(model, ir.Model) else load(os.fspath(model))
+    state = dict(state or {})
+    specs = input_specs(graph)
+    check_pairs(state, [value.name or "" for value in graph.graph.outputs], specs)
+    optional = {value.name or "" for value in graph.graph.inputs} - {spec.name for spec in specs}
+    options = _completed(options or ReaderOptions(), state, optional)
+    open_reader(samples, specs, options=options)  # what is wrong at first sight is told at once
+    chosen = outputs.choose(graph, wants)
+    wanted = {name: wants[name] for name in (*chosen.inputs, *chosen.values)}
+    begun, counted = _begin(wanted, fingerprint or identity(graph), samples, checkpoint)
+    with tempfile.TemporaryDirectory(prefix="onnxopt-") as name:
+        folder = Path(name)
+        job = CalibrationJob(
+            model=_file(model, folder),
+            samples=samples,
+            options=options.to_json(),
+            specs=[spec.to_json() for spec in specs],
+            inputs=chosen.inputs,
+            values=chosen.values,
+            save_to=str(checkpoint.absolute() if checkpoint else folder / "gathered.json"),
+            state=state,
+            done=counted.done,
+            refused=counted.refused,
+            provider=provider,
+            custom_op_libraries=[os.path.abspath(library) for library in custom_op_libraries],
+            group_bytes=group_bytes,
+            threads=threads,
+            reference=isinstance(model, ir.Model),
+        )
+        begun.save(folder / STATISTICS)
+        job.write(folder)
+        watch = None if on_progress is None else _told(on_progress)
+        ended = run_child(folder, timeout_s, watch, WORKER, min(timeout_s, _GRACE_S))
+        return _conclude(ended, Path(job.save_to), begun, chosen.notes)
+
+
+def _file(model: ir.Model | str | os.PathLike[str], folder: Path) -> str:
+    """A model's file; one in memory is written to the folder."""
+    if not isinstance(model, ir.Model):
+        return os.path.abspath(os.fspath(model))
+    path = folder / "model.onnx"
+    save(model, path, fsync=False)
+    return str(path)
+
+
+def _completed(
+    options: ReaderOptions, state: Mapping[str, str], optional: set[str]
+) -> ReaderOptions:
+    return ReaderOptions(
+        options.limit,
+        tuple(state.values()),
+        tuple(sorted(optional)),
+        options.images,
+        options.folder or os.getcwd(),
+    )
+
+
+def _begin(
+    wanted: Mapping[str, Wants], fingerprint: str, samples: str, checkpoint: Path | None
+) -> tuple[Statistics, Counts]:
+    """Empty statistics, or those of an unfinished run with the counts of samples they have had."""
+    if checkpoint is None or not counts_path(checkpoint).exists():
+        return Statistics(fingerprint, wanted), Counts()
+    gathered = files.load(checkpoint)
+    remedy = f"delete {counts_path(checkpoint)} to begin anew"
+    if gathered.fingerprint != fingerprint:
+        raise UsageError(f"{checkpoint}: is of an unfinished run of another model: {remedy}")
+    if {name: tensor.wants for name, tensor in gathered.tensors.items()} != dict(wanted):
+        raise UsageError(f"{checkpoint}: is of an unfinished run with other options: {remedy}")
+    return gathered, read_counts(checkpoint, gathered, samples)
+
+
+def _told(on_progress: Progress) -> Callable[[str, int], None]:
+    def told(stage: str, sample: int) -> None:
+        words = stage.split()
+        if sample and words[0] == "pass":
+            on_progress(sample, int(words[1]), int(words[3]))
+
+    return told
+
+
+def _conclude(ended: Ended, path: Path, begun: Statistics, notes: list[str]) -> Observation:
+    result: dict[str, Any] = ended.result or {}
+    if "error" in result:
+        kind, message = result["error"]
+        raise getattr(errors, kind)(message)
+    if ended.trouble and not ended.interrupted:
+        where = f" at sample {ended.sample}" if ended.sample else ""
+        raise ModelError(f"calibration{where}: {ended.trouble}")
+    gathered = files.load(path) if path.exists() else begun
+    finished = bool(result.get("finished"))
+    if finished:
+        counts_path(path).unlink(missing_ok=True)
+    return Observation(gathered, finished, dict(result.get("refused", {})), notes)

@@ -1,0 +1,1 @@
+"""What pays only before quantisation: spellings that have integer kernels."""

@@ -1,0 +1,175 @@
+"""Static quantisation: integers between QuantizeLinear and DequantizeLinear, with scales known beforehand.
+
+Identity, up to the rounding of every quantised value: y = op(x) -> y = DQ(Q(op(DQ(Q(x))))). Runtimes replace the operator between
+by its integer kernel where the form is one they know; the target's file tells which (``[quantize]``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import onnx_ir as ir
+
+from onnxopt.errors import UsageError
+from onnxopt.pipeline.base import Context, Pass
+from onnxopt.quantize.methods import needs, parse_method
+from onnxopt.quantize.ranges import choose_range
+from onnxopt.quantize.statistics import Statistics, load
+from onnxopt.quantize.table import Quantization
+from onnxopt.quantize.types import qtype
+from onnxopt.quantize.wants import Wants
+from onnxopt.rewrite.editor import where
+from onnxopt.rewrite.scopes import differentiates
+
+from ._correction import channel_means, channel_wants
+from ._place import RULE, Placement
+from ._plan import MARKS, Plan, Planner
+from ._scales import Scheme, activation_scales
+from ._selection import Selection
+
+_FIRST_BY_CHANNEL = 13
+_FIRST = 10
+
+
+@dataclass(frozen=True)
+class Quantize(Pass):
+    """Quantises weights and activations with scales from calibration data.
+
+    Attributes:
+        activations: Their type, such as ``u8``; the target's by default.
+        weights: Their type, such as ``s8``; the target's by default.
+        bits: Bits of weights that are used; 0 for all.
+        granularity: ``channel`` or ``tensor``, of weights; the target's by default.
+        method: How ranges of activations are chosen; the target's by default.
+        symmetric: Whether 0 is stored as the middle, in activations that have both signs.
+        bias_correct: Whether what rounding weights adds on average is taken off biases.
+        include: Names, operators and patterns to quantise alone, ``;`` between.
+        exclude: Names, operators and patterns to leave as they are, ``;`` between.
+        stats: A file of statistics to use instead of calibration data.
+
+    Example: y = Conv(x, w) -> y = DequantizeLinear(QuantizeLinear(Conv(DequantizeLinear(QuantizeLinear(x)), DequantizeLinear(w as int8))))
+    """
+
+    name: ClassVar[str] = RULE
+    summary: ClassVar[str] = "Quantise weights and activations with scales from calibration data."
+    exact: ClassVar[bool] = False
+    lossy: ClassVar[bool] = True
+    activations: str = ""
+    weights: str = ""
+    bits: int = 0
+    granularity: str = ""
+    method: str = ""
+    symmetric: bool = False
+    bias_correct: bool = False
+    include: str = ""
+    exclude: str = ""
+    stats: str = ""
+
+    def run(self, context: Context) -> int:
+        """Quantises the main graph; bodies and functions stay as they are.
+
+        Raises:
+            UsageError: There is no calibration data, an option means nothing here, or the model is quantised already.
+        """
+        table = context.target.quantize or Quantization()
+        graph = context.model.graph
+        scheme = self._scheme(table)
+        method = self.method or table.method
+        parse_method(method)
+        selection = Selection.of(self.include, self.exclude)
+        selection.check(graph)
+        _refuse(context.model, scheme)
+        planner = Planner(context.facts, table, selection)
+        plan = planner.plan(graph)
+        _report(context, plan)
+        if not plan.integer or not context.gate.admits(RULE, graph.name or ""):
+            return 0
+        statistics = self._statistics(context, plan, method)
+        _drop_unseen(context, plan, statistics)
+        context.gate.record(RULE, graph.name or "")
+
+        def range_of(value: ir.Value) -> tuple[float, float]:
+            seen = statistics.tensors[value.name or ""]
+            one_sided = seen.low >= 0.0 or seen.high <= 0.0
+            balanced = scheme.symmetric and not one_sided
+            return choose_range(seen, method, scheme.activations, balanced)
+
+        scales = activation_scales(context.facts, plan, scheme, range_of)
+        means = channel_means(plan, statistics) if self.bias_correct else None
+        Placement(context, graph, planner, plan, scales, scheme, means).run()
+        context.refresh()
+        return len(plan.integer)
+
+    def _scheme(self, table: Quantization) -> Scheme:
+        granularity = self.granularity or table.granularity
+        if granularity not in ("channel", "tensor"):
+            raise UsageError(f"no granularity {granularity!r} here; choose channel or tensor")
+        weights = qtype(self.weights or table.weights)
+        if self.bits:
+            if not 2 <= self.bits <= weights.bits:
+                raise UsageError(f"cannot use {self.bits} bits of {weights.name}")
+            weights = weights.narrowed(self.bits)
+        activations = qtype(self.activations or table.activations)
+        stored = table.stored.get(activations.name)
+        return Scheme(
+            activations,
+            weights,
+            granularity == "channel",
+            self.symmetric,
+            None if stored is None else qtype(stored),
+            self.bias_correct,
+        )
+
+    def _statistics(self, context: Context, plan: Plan, method: str) -> Statistics:
+        wants = {value.name or "": needs(method) for value in plan.roots}
+        for name, want in channel_wants(plan).items() if self.bias_correct else ():
+            wants[name] = wants.get(name, Wants()) | want
+        if self.stats:
+            if not Path(self.stats).is_file():
+                raise UsageError(f"{self.stats}: no such file of statistics")
+            return load(self.stats)
+        if context.observe is None:
+            raise UsageError(
+                "static quantisation needs calibration data: give some with --calibrate, or statistics "
+                "with --stats-in; or quantise with --mode dynamic"
+            )
+        return context.observe(context.model, wants)
+
+
+def _refuse(model: ir.Model, scheme: Scheme) -> None:
+    if differentiates(model):
+        raise UsageError("the model differentiates itself, so that its nodes must stay as they are")
+    version = model.opset_imports.get("", model.opset_imports.get("ai.onnx", 0))
+    least = _FIRST_BY_CHANNEL if scheme.by_channel else _FIRST
+    if scheme.activations.bits == 16:
+        least = 21
+    if version < least:
+        what = "scales by channel" if least == _FIRST_BY_CHANNEL else "this quantisation"
+        raise UsageError(
+            f"opset {version} does not have {what}, which begins with opset {least}: add --opset {least}"
+        )
+    marks = Counter(node.op_type for node in model.graph.all_nodes() if node.op_type in MARKS)
+    if marks:
+        told = ", ".join(f"{count} {name}" for name, count in marks.most_common())
+        raise UsageError(f"the model is quantised already ({told}); start from the float model")
+
+
+def _report(context: Context, plan: Plan) -> None:
+    for node, reason in plan.reasons.items():
+        context.stats.decline(RULE, where(node), f"{node.op_type}: {reason}")
+    if not plan.integer:
+        context.stats.note(f"{RULE}: there is nothing that the target computes in integers")
+
+
+def _drop_unseen(context: Context, plan: Plan, statistics: Statistics) -> None:
+    """Refuses statistics that lack a tensor."""
+    seen: Mapping[str, object] = statistics.tensors
+    missing = [value.name or "" for value in plan.roots if value.name not in seen]
+    if missing:
+        raise UsageError(
+            f"the statistics lack {missing[0]!r} and {len(missing) - 1} more: calibrate with the same options"
+        )

@@ -1,0 +1,1 @@
+"""``bench.py quantize``: speed, size and accuracy of quantised models, ours and onnxruntime's."""
