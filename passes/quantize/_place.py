@@ -15,11 +15,14 @@ import onnx_ir as ir
 from onnxopt.analysis.facts import Facts
 from onnxopt.pipeline.base import Context
 from onnxopt.quantize.affine import Affine, Array
+from onnxopt.quantize.correction import corrected
 from onnxopt.quantize.table import Weighted
 from onnxopt.quantize.types import QTYPES
 from onnxopt.rewrite.builder import Builder
+from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.provenance import record
 
+from ._correction import Means, correct_summand, mean_error
 from ._plan import Plan, Planner
 from ._scales import Scheme, activation_scale, channel_axis, weight_scale
 
@@ -38,6 +41,7 @@ class Placement:
         plan: What is quantised.
         scales: How, by value.
         scheme: The types of weights.
+        means: Of what weighted operators read, where biases are to be corrected.
     """
 
     def __init__(
@@ -48,7 +52,9 @@ class Placement:
         plan: Plan,
         scales: Mapping[ir.Value, Affine],
         scheme: Scheme,
+        means: Means | None = None,
     ) -> None:
+        self._means = means or {}
         self._context = context
         self._facts: Facts = context.facts
         self._graph = graph
@@ -142,6 +148,8 @@ class Placement:
             back = self._stored(node, "weight", tensor, affine)
             self._shared.setdefault(key, (back, affine))
         node.replace_input_with(form.weight, back)
+        if self._scheme.correct_bias:
+            numbers = self._corrected(node, form, np.asarray(tensor.numpy()), affine, numbers)
         self._sum(node, scale, affine)
         if numbers is not None and form.bias is not None:
             self._bias(node, form.bias, numbers, scale, affine)
@@ -165,6 +173,26 @@ class Placement:
         value = node.inputs[form.bias]
         tensor = None if value is None else self._facts.const_tensor(value)
         return tensor if tensor is not None and len(tensor.shape) == 1 else None
+
+    def _corrected(
+        self, node: ir.Node, form: Weighted, weight: Array, affine: Affine, bias: Array | None
+    ) -> Array | None:
+        """The bias without what rounding the weights adds; one is made where there is none but may be."""
+        error = mean_error(self._facts, node, weight, affine, self._means)
+        if not isinstance(error, str) and bias is not None and bias.shape == error.shape:
+            return corrected(bias, error)
+        if isinstance(error, str):
+            reason = error
+        elif form.bias is None:
+            reason = correct_summand(self._context, node, error)
+        elif form.bias < len(node.inputs) and node.inputs[form.bias] is not None:
+            reason = "its bias is not one constant a channel"
+        else:
+            node.resize_inputs(max(form.bias + 1, len(node.inputs)))
+            return corrected(np.zeros(error.shape), error)
+        if reason:
+            self._context.stats.decline(RULE, where(node), f"bias not corrected: {reason}")
+        return bias
 
     def _bias(
         self, node: ir.Node, index: int, numbers: Array, scale: Array, weights: Affine

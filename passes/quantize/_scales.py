@@ -29,12 +29,14 @@ class Scheme:
         weights: The type of weights.
         by_channel: Whether weights have a scale a channel.
         symmetric: Whether 0 is stored as the middle, for activations that have both signs.
+        correct_bias: Whether what rounding weights adds on average is taken off biases.
     """
 
     activations: QType
     weights: QType
     by_channel: bool
     symmetric: bool
+    correct_bias: bool = False
 
 
 RangeOf = Callable[[ir.Value], tuple[float, float]]

@@ -21,9 +21,11 @@ from onnxopt.quantize.ranges import choose_range
 from onnxopt.quantize.statistics import Statistics, load
 from onnxopt.quantize.table import Quantization
 from onnxopt.quantize.types import qtype
+from onnxopt.quantize.wants import Wants
 from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.scopes import differentiates
 
+from ._correction import channel_means, channel_wants
 from ._place import RULE, Placement
 from ._plan import MARKS, Plan, Planner
 from ._scales import Scheme, activation_scales
@@ -44,6 +46,7 @@ class Quantize(Pass):
         granularity: ``channel`` or ``tensor``, of weights; the target's by default.
         method: How ranges of activations are chosen; the target's by default.
         symmetric: Whether 0 is stored as the middle, in activations that have both signs.
+        bias_correct: Whether what rounding weights adds on average is taken off biases.
         include: Names, operators and patterns to quantise alone, ``;`` between.
         exclude: Names, operators and patterns to leave as they are, ``;`` between.
         stats: A file of statistics to use instead of calibration data.
@@ -61,6 +64,7 @@ class Quantize(Pass):
     granularity: str = ""
     method: str = ""
     symmetric: bool = False
+    bias_correct: bool = False
     include: str = ""
     exclude: str = ""
     stats: str = ""
@@ -95,7 +99,8 @@ class Quantize(Pass):
             return choose_range(seen, method, scheme.activations, balanced)
 
         scales = activation_scales(context.facts, plan, scheme, range_of)
-        Placement(context, graph, planner, plan, scales, scheme).run()
+        means = channel_means(plan, statistics) if self.bias_correct else None
+        Placement(context, graph, planner, plan, scales, scheme, means).run()
         context.refresh()
         return len(plan.integer)
 
@@ -109,10 +114,13 @@ class Quantize(Pass):
                 raise UsageError(f"cannot use {self.bits} bits of {weights.name}")
             weights = weights.narrowed(self.bits)
         activations = qtype(self.activations or table.activations)
-        return Scheme(activations, weights, granularity == "channel", self.symmetric)
+        channels = granularity == "channel"
+        return Scheme(activations, weights, channels, self.symmetric, self.bias_correct)
 
     def _statistics(self, context: Context, plan: Plan, method: str) -> Statistics:
         wants = {value.name or "": needs(method) for value in plan.roots}
+        for name, want in channel_wants(plan).items() if self.bias_correct else ():
+            wants[name] = wants.get(name, Wants()) | want
         if self.stats:
             if not Path(self.stats).is_file():
                 raise UsageError(f"{self.stats}: no such file of statistics")

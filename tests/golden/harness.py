@@ -40,6 +40,8 @@ from onnxopt.pipeline.instruments import Instrument
 from onnxopt.pipeline.manager import Manager, Settings
 from onnxopt.targets.load import load_target
 
+from ..passes.quantize.support import Observer
+
 HERE = Path(__file__).parent
 
 
@@ -147,7 +149,10 @@ def optimise(case: Case, model: onnx.ModelProto) -> tuple[onnx.ModelProto, Conte
     keeper = _Keeper()
     own = HERE / case.target
     target = load_target(str(own) if case.target.endswith(".toml") else case.target)
-    manager = Manager(Settings(evaluate=run_small, instruments=[keeper], target=target))
+    settings = Settings(
+        evaluate=run_small, instruments=[keeper], target=target, observe=Observer([_sample(model)])
+    )
+    manager = Manager(settings)
     # A copy: renaming a value of the IR renames the tensor in the message it came from.
     copy = onnx.ModelProto.FromString(model.SerializeToString())
     outcome = manager.run(lambda: ir.from_proto(copy), case.pipeline)
@@ -155,6 +160,18 @@ def optimise(case: Case, model: onnx.ModelProto) -> tuple[onnx.ModelProto, Conte
     assert not outcome.stats.errors, outcome.stats.errors
     assert keeper.context is not None
     return ir.to_proto(outcome.model), keeper.context
+
+
+def _sample(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """Normally distributed inputs to calibrate on; 3 for dims that are not known."""
+    rng = np.random.default_rng(3)
+    sample = {}
+    for info in model.graph.input:
+        tensor_type = info.type.tensor_type
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor_type.elem_type)
+        shape = [d.dim_value or 3 for d in tensor_type.shape.dim]
+        sample[info.name] = np.asarray(rng.normal(size=shape)).astype(dtype)
+    return sample
 
 
 class _Keeper(Instrument):
