@@ -30,6 +30,7 @@ from ._place import RULE, Placement
 from ._plan import MARKS, Plan, Planner
 from ._scales import Scheme, activation_scales
 from ._selection import Selection
+from ._unseen import leave_out
 
 _FIRST_BY_CHANNEL = 13
 _FIRST = 10
@@ -90,6 +91,8 @@ class Quantize(Pass):
             return 0
         statistics = self._statistics(context, plan, method)
         _drop_unseen(context, plan, statistics)
+        for node in leave_out(plan, statistics, planner.data):
+            context.stats.decline(RULE, where(node), f"{node.op_type}: {plan.reasons[node]}")
         context.gate.record(RULE, graph.name or "")
 
         def range_of(value: ir.Value) -> tuple[float, float]:
