@@ -110,6 +110,8 @@ class _Job:
         if self._request.mode != "auto":
             return [self._request.mode]
         model, table = workshop.prepared.peek(), workshop.table
+        if table.mode == "weight-only":
+            return [table.mode]
         static = layers_of(model, table, "static")
         dynamic = layers_of(model, table, "dynamic")
         if not static and not dynamic:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +50,7 @@ class Profile:
             "epilogues": _sorted(target.epilogues),
             "keep": _sorted(target.keep),
             "reasons": dict(target.reasons),
+            "quantize": _quantisation(target),
             "missing": None if self.missing is None else list(self.missing),
             "source": target.source,
         }
@@ -74,6 +76,13 @@ def profile(name: str) -> Profile:
 def profiles() -> list[Profile]:
     """Reads every target that ships."""
     return [profile(name) for name in target_names()]
+
+
+def _quantisation(target: Target) -> dict[str, Any] | None:
+    if target.quantize is None:
+        return None
+    found = dataclasses.asdict(target.quantize)
+    return {key: sorted(v) if isinstance(v, frozenset) else v for key, v in found.items()}
 
 
 def _kernels(target: Target) -> dict[str, dict[str, list[str]]]:
@@ -120,6 +129,7 @@ def render_one(out: Console, found: Profile) -> None:
     _sets(out, "What fused operators can do to their result", target.epilogues, {})
     kept = {f"converted to {to}": operators for to, operators in target.keep.items()}
     _sets(out, "What stays in float32", kept, target.reasons)
+    _lines(out, "What is quantised", _quantised(target))
     if target.source != target.name:
         _lines(out, "File", [target.source])
 
@@ -158,6 +168,22 @@ def _operators(out: Console, found: Profile) -> None:
         out.print(
             "  not compared with the installed onnxruntime: it lacks the provider", style="dim"
         )
+
+
+def _quantised(target: Target) -> list[str]:
+    table = target.quantize
+    if table is None:
+        return []
+    types = f"activations {table.activations}, weights {table.weights} by {table.granularity}"
+    lines = [f"by default: {table.mode}" if table.mode == "weight-only" else types]
+    for title, found in (
+        ("operators with weights", table.weighted),
+        ("where all they read is quantised", table.joined),
+        ("moving quantised values", table.carried),
+    ):
+        if found:
+            lines.append(f"{title}: {', '.join(sorted(found))}")
+    return lines
 
 
 def _sets(

@@ -68,11 +68,13 @@ def load_target(name: str) -> Target:
 
 
 def _on_top_of(base: Target, target: Target) -> Target:
-    """Adds to what a target keeps in single precision what any runtime should."""
+    """Adds what holds for any runtime: what stays in single precision, what is quantised where the target is silent."""
     types = {*base.keep, *target.keep}
     none: frozenset[str] = frozenset()
     keep = {to: base.keep.get(to, none) | target.keep.get(to, none) for to in types}
-    return replace(target, keep=keep, reasons={**base.reasons, **target.reasons})
+    reasons = {**base.reasons, **target.reasons}
+    quantize = target.quantize or base.quantize
+    return replace(target, keep=keep, reasons=reasons, quantize=quantize)
 
 
 def _find(name: str) -> Target:
