@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..compiler.aim import aim, aimed
 from ..compiler.compile import optimise, require_runtime
+from ..compiler.repair import Repair
 from ..compiler.staging import Origin, check_output
 from ..errors import MismatchError, UsageError
 from ..quantize.table import Quantization
@@ -17,19 +18,23 @@ from .calibrating import Calibration, provider_of
 from .judging import FLOOR, Judge
 from .layers import layers_of
 from .mending import Mender
+from .refusing import overridable, reasons, refuse_quantised
 from .request import Request
-from .speed import race, sample
+from .speed import first_of, race, sample
 from .workshop import Candidate, Workshop
 
 if TYPE_CHECKING:
     from ..compiler.options import Options
     from ..compiler.result import Result
     from ..compiler.staging import Source
+    from ..pipeline.manager import Outcome
 
 _BY_CHANNEL = 13
 _BY_BLOCK = 21
 _TIMING = 20.0
 _SHOWN = 20
+_VALIDATED = 4
+"""Samples of the user's that the result is compared with the original on, where none are given for that."""
 
 
 def quantise(source: Source, output: Path | None, request: Request, options: Options) -> Result:
@@ -49,6 +54,7 @@ def quantise(source: Source, output: Path | None, request: Request, options: Opt
     origin = Origin(source)
     if output is not None:
         check_output(origin, output)
+    refuse_quantised(origin)
     options, raised = _opset(origin, request, options)
     job = _Job(origin, request, options)
     if raised:
@@ -78,9 +84,17 @@ class _Job:
             options = dataclasses.replace(self._options, passes=passes, observe=self._calibration)
             if self._request.strict_fusion:
                 _refuse_unfused(account)
-            result = optimise(source, output, options)
+            result = optimise(source, output, self._validated(options, workshop), repairer=_Strict)
         result.quantisation = account
         return result
+
+    def _validated(self, options: Options, workshop: Workshop) -> Options:
+        """Has the result compared on the user's samples: scales chosen for these say nothing on others."""
+        samples = self._request.judged_on
+        if samples is None or not options.validate or options.feeds or options.inputs:
+            return options
+        feeds = first_of(workshop.prepared.peek(), samples, _VALIDATED)
+        return dataclasses.replace(options, feeds=feeds)
 
     def _decide(self, workshop: Workshop) -> tuple[Account, Candidate]:
         request = self._request
@@ -102,6 +116,10 @@ class _Job:
             if candidate is not None:
                 made[mode] = candidate
         account.mode = _best(account.trials, made)
+        if not any(candidate.changed for candidate in made.values()):
+            raise UsageError(
+                f"{self._origin.label}: nothing could be quantised{reasons(made.values())}"
+            )
         self._conclude(account, made[account.mode])
         return account, made[account.mode]
 
@@ -117,6 +135,7 @@ class _Job:
         if not static and not dynamic:
             raise UsageError(
                 f"{self._origin.label}: nothing to quantise: no layer with constant weights has an integer kernel"
+                f"{overridable(model)}"
             )
         work = sum(layer.macs for layer in static) or 1
         products = sum(layer.macs for layer in dynamic) / work
@@ -190,6 +209,25 @@ class _Job:
         account.fusion = prove(candidate.path, provider=provider_of(self._options))
 
 
+class _Strict(Repair):
+    """Does not mend a result by leaving it in float: that would be another model than was measured."""
+
+    def first_bad(self, outcome: Outcome) -> int | None:
+        """Numbers the rewrite after which an outcome fails.
+
+        Raises:
+            MismatchError: It is one that quantises.
+        """
+        position = super().first_bad(outcome)
+        if position and outcome.sites[position - 1].startswith("quantize"):
+            reason = "" if self.validation is None else f" ({self.validation.reason})"
+            raise MismatchError(
+                "the quantised model has nothing to do with the original on the samples that it is compared on"
+                f"{reason}: calibrate on samples like those (--calibrate), or leave layers in float (--exclude)"
+            )
+        return position
+
+
 def _told(trial: Trial) -> str:
     quality = trial.quality
     if quality is None or quality.overall is None:
@@ -230,7 +268,7 @@ def _opset(origin: Origin, request: Request, options: Options) -> tuple[Options,
     least = 10 if granularity == "tensor" else _BY_CHANNEL
     if granularity.startswith("block") or request.mode == "weight-only":
         least = _BY_BLOCK
-    if "16" in request.activations:
+    if "16" in request.activations or request.weights.endswith("4"):
         least = _BY_BLOCK
     imports = origin.peek().opset_imports
     version = imports.get("", imports.get("ai.onnx", 0))

@@ -34,6 +34,8 @@ from ._unseen import leave_out
 
 _FIRST_BY_CHANNEL = 13
 _FIRST = 10
+_FIRST_BY_BLOCK = 21
+_FOUR = (ir.DataType.INT4, ir.DataType.UINT4)
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,8 @@ def _refuse(model: ir.Model, scheme: Scheme) -> None:
         raise UsageError("the model differentiates itself, so that its nodes must stay as they are")
     version = model.opset_imports.get("", model.opset_imports.get("ai.onnx", 0))
     least = _FIRST_BY_CHANNEL if scheme.by_channel else _FIRST
-    if scheme.activations.bits == 16:
-        least = 21
+    if scheme.activations.bits == 16 or scheme.weights.dtype in _FOUR:
+        least = _FIRST_BY_BLOCK
     if version < least:
         what = "scales by channel" if least == _FIRST_BY_CHANNEL else "this quantisation"
         raise UsageError(

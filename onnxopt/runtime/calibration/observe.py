@@ -105,6 +105,10 @@ def observe(
     open_reader(samples, specs, options=options)  # what is wrong at first sight is told at once
     chosen = outputs.choose(graph, wants)
     wanted = {name: wants[name] for name in (*chosen.inputs, *chosen.values)}
+    if checkpoint is not None and not checkpoint.absolute().parent.is_dir():
+        raise ModelError(
+            f"cannot write {checkpoint}: the folder {checkpoint.parent} does not exist"
+        )
     begun, counted = _begin(wanted, fingerprint or identity(graph), samples, checkpoint)
     with tempfile.TemporaryDirectory(prefix="onnxopt-") as name:
         folder = Path(name)
