@@ -70,7 +70,9 @@ def test_nothing_beyond_limits_can_be_stored_and_little_is_lost(
 
 
 @pytest.mark.parametrize(
-    "bounds", [(-2.0, -0.5), (0.5, 2.0), (1.0, 1.0), (2.0, 1.0)], ids=["below", "above", "one", "swapped"]
+    "bounds",
+    [(-2.0, -0.5), (0.5, 2.0), (1.0, 1.0), (2.0, 1.0)],
+    ids=["below", "above", "one", "swapped"],
 )
 def test_limits_without_zero_are_not_absorbed(bounds: tuple[float, float], tmp_path: Path) -> None:
     """Zero must be storable, so the Clip has to stay; but the convolution before it computes in integers all the same."""
