@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from ..errors import UsageError
+from ..errors import UnobservedError, UsageError
 from ..quantize.statistics import Statistics, load_merged
 from ..quantize.wants import Wants
 from .request import Request
 
 if TYPE_CHECKING:
     from ..compiler.options import Options
+    from ..pipeline.base import Observe
 
 
 class Calibration:
@@ -28,7 +30,7 @@ class Calibration:
     def __init__(self, request: Request, options: Options) -> None:
         self._request = request
         self._options = options
-        self._known: dict[tuple[str, str], Statistics] = {}
+        self._known: list[Statistics] = []
         self._given = load_merged(request.stats_in) if request.stats_in else None
         self.notes: list[str] = []
         self.interrupted = False
@@ -49,29 +51,56 @@ class Calibration:
             UsageError: There are no samples, or the files are of another model or know too little.
             OnnxoptError: The model does not run on the samples.
         """
+        return self._statistics(model, wants, self._request.stats_out)
+
+    def service(self, mode: str) -> Observe | None:
+        """What gives statistics to the passes of a mode; None where there is nothing to gather from.
+
+        Where several modes are tried, the file of statistics is that of the one which cannot do without.
+        """
+        if not self.available:
+            return None
+        if mode == "static" or self._request.mode != "auto":
+            return self
+        return functools.partial(self._statistics, stats_out=None)
+
+    def _statistics(
+        self, model: ir.Model, wants: Mapping[str, Wants], stats_out: str | None
+    ) -> Statistics:
         from ..runtime.calibration.identity import identity
 
         fingerprint = identity(model)
         if self._given is not None:
             return self._looked_up(fingerprint, wants)
-        key = fingerprint, repr(sorted((name, str(w)) for name, w in wants.items()))
-        if key not in self._known:
-            self._known[key] = self._gather(model, fingerprint, wants)
-        return self._known[key]
+        for known in self._known:
+            if known.fingerprint == fingerprint and _covers(known, wants):
+                return known
+        found = self._gather(model, fingerprint, wants, stats_out)
+        self._known.append(found)
+        return found
 
     def _looked_up(self, fingerprint: str, wants: Mapping[str, Wants]) -> Statistics:
         assert self._given is not None
-        self._given.check_model(fingerprint)
+        try:
+            self._given.check_model(fingerprint)
+        except UsageError as error:
+            raise UnobservedError(str(error)) from None
         missing = [name for name in wants if name not in self._given.tensors]
         if missing:
             files = ", ".join(self._request.stats_in)
-            raise UsageError(
+            raise UnobservedError(
                 f"{files}: lacks {missing[0]!r} and {len(missing) - 1} more values; calibrate with the options "
                 "that are used now"
             )
         return self._given
 
-    def _gather(self, model: ir.Model, fingerprint: str, wants: Mapping[str, Wants]) -> Statistics:
+    def _gather(
+        self,
+        model: ir.Model,
+        fingerprint: str,
+        wants: Mapping[str, Wants],
+        stats_out: str | None,
+    ) -> Statistics:
         from ..runtime.calibration.observe import observe
 
         samples = self._request.calibration
@@ -80,7 +109,7 @@ class Calibration:
                 "quantisation with fixed scales needs calibration data: give some with --calibrate, or "
                 "statistics with --stats-in"
             )
-        checkpoint = None if self._request.stats_out is None else Path(self._request.stats_out)
+        checkpoint = None if stats_out is None else Path(stats_out)
         found = observe(
             model,
             samples.source,
@@ -98,6 +127,12 @@ class Calibration:
         self.notes += found.notes
         self.notes += [f"{name}: not observed: {why}" for name, why in found.refused.items()]
         return found.statistics
+
+
+def _covers(known: Statistics, wants: Mapping[str, Wants]) -> bool:
+    """Whether statistics hold all that is wanted; a model with fewer layers quantised wants less than before."""
+    tensors = known.tensors
+    return all(name in tensors and tensors[name].wants == want for name, want in wants.items())
 
 
 def provider_of(options: Options) -> str:

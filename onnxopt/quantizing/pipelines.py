@@ -16,6 +16,8 @@ def body(
 ) -> str:
     """The passes that quantise an optimised model.
 
+    Outliers are tamed before dynamic quantisation, unless SmoothQuant, which does more, was asked for.
+
     Args:
         mode: ``static``, ``dynamic`` or ``weight-only``.
         request: What was asked for.
@@ -69,7 +71,8 @@ def _dynamic(request: Request, table: Quantization, bits: int, chosen: Sequence[
         options.append(option("granularity", granularity))
     if bits != 8:
         options.append(f"bits={bits}")
-    return [_call("quantize-dynamic", [*options, *chosen])]
+    tame = [] if request.smooth_quant is not None else [_call("tame-outliers", chosen)]
+    return [*tame, _call("quantize-dynamic", [*options, *chosen])]
 
 
 def _weights(request: Request, chosen: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from .account import WORTH, Account, Trial
 from .calibrating import Calibration, provider_of
 from .judging import FLOOR, Judge
 from .layers import layers_of
-from .mending import Mender
+from .mending import Mender, noise
 from .request import Request
 from .speed import race, sample
 from .workshop import Candidate, Workshop
@@ -25,11 +25,15 @@ if TYPE_CHECKING:
     from ..compiler.options import Options
     from ..compiler.result import Result
     from ..compiler.staging import Source
+    from ..runtime.quality.figures import Quality
 
 _BY_CHANNEL = 13
 _BY_BLOCK = 21
 _TIMING = 20.0
 _SHOWN = 20
+_MOSTLY = 0.9
+_HOPELESS = 10.0**1.5
+"""With so many times another mode's noise, a model would lose most of its integers to mending."""
 
 
 def quantise(source: Source, output: Path | None, request: Request, options: Options) -> Result:
@@ -75,7 +79,8 @@ class _Job:
         with workshop:
             account, candidate = self._decide(workshop)
             passes = f"O2, {candidate.pipeline}"
-            options = dataclasses.replace(self._options, passes=passes, observe=self._calibration)
+            observe = self._calibration.service(candidate.mode)
+            options = dataclasses.replace(self._options, passes=passes, observe=observe)
             if self._request.strict_fusion:
                 _refuse_unfused(account)
             result = optimise(source, output, options)
@@ -97,7 +102,8 @@ class _Job:
         made: dict[str, Candidate] = {}
         modes = self._modes(workshop)
         for mode in modes:
-            trial, candidate = self._try(workshop, judge, mode)
+            holding = [t for t in account.trials if t.quality and t.holds and not t.why]
+            trial, candidate = self._try(workshop, judge, mode, next(iter(holding), None))
             account.trials.append(trial)
             if candidate is not None:
                 made[mode] = candidate
@@ -124,7 +130,8 @@ class _Job:
         if static and self._calibration.available:
             modes.append("static")
         if dynamic and products > 0.5:
-            modes.append("dynamic")
+            # First where there is little else: it needs no ranges, and static need not be mended where it is far off.
+            modes.insert(0 if products > _MOSTLY else len(modes), "dynamic")
         if not modes:
             raise UsageError(
                 f"{self._origin.label}: most of its work is convolutions, whose quantisation needs calibration "
@@ -133,7 +140,7 @@ class _Job:
         return modes
 
     def _try(
-        self, workshop: Workshop, judge: Judge | None, mode: str
+        self, workshop: Workshop, judge: Judge | None, mode: str, rival: Trial | None
     ) -> tuple[Trial, Candidate | None]:
         self._options.stage(f"quantising ({mode})")
         candidate = workshop.make(mode)
@@ -144,14 +151,38 @@ class _Job:
             return trial, candidate
         if judge is not None:
             mender = Mender(workshop, judge, self._deadline, self._options.stage)
-            mended = mender.mend(candidate)
+            whole = candidate
+            mended = mender.mend(
+                candidate, lambda quality: self._pays(quality, rival, trial, workshop, whole)
+            )
             candidate, trial.quality = mended.candidate, mended.quality
             trial.holds = judge.holds(mended.quality)
             trial.back = [layer.name for layer in mended.back]
             trial.shares = [(s.layer.name, s.layer.op_type, s.gain) for s in mended.shares][:_SHOWN]
             trial.why = mended.quality.failure
-        self._time(trial, workshop, candidate)
+        useful = trial.holds or rival is None
+        if trial.back or (useful and trial.ratio is None):
+            self._time(trial, workshop, candidate)
         return trial, candidate
+
+    def _pays(
+        self,
+        quality: Quality,
+        rival: Trial | None,
+        trial: Trial,
+        workshop: Workshop,
+        candidate: Candidate,
+    ) -> bool:
+        """Whether a candidate that is not close enough is worth mending beside one of another mode that is.
+
+        Mending only makes it slower; so where it is far off, or no faster to begin with, it is left as it is.
+        """
+        if rival is None or rival.quality is None:
+            return True
+        if noise(quality) > _HOPELESS * noise(rival.quality):
+            return False
+        self._time(trial, workshop, candidate)
+        return trial.ratio is None or rival.ratio is None or trial.ratio < WORTH * rival.ratio
 
     def _time(self, trial: Trial, workshop: Workshop, candidate: Candidate) -> None:
         feed = sample(workshop.prepared.peek(), self._request.judged_on)

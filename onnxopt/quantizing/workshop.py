@@ -72,7 +72,8 @@ class Workshop:
     ) -> None:
         self._origin = origin
         self._request = request
-        self._options = dataclasses.replace(options, observe=calibration)
+        self._options = options
+        self._calibration = calibration
         self._bits = bits
         self._folder = tempfile.TemporaryDirectory(prefix="onnxopt-")
         self._count = 0
@@ -129,7 +130,8 @@ class Workshop:
             OnnxoptError: The request does not fit the model.
         """
         text = self.pipeline(mode, left, request)
-        outcome = run_pipeline(self.prepared, text, self._options, quiet=True)
+        options = dataclasses.replace(self._options, observe=self._calibration.service(mode))
+        outcome = run_pipeline(self.prepared, text, options, quiet=True)
         return Candidate(mode, left, self._write(outcome.model), outcome, text)
 
     def pipeline(self, mode: str, left: tuple[str, ...], request: Request | None = None) -> str:

@@ -23,12 +23,11 @@ from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.provenance import record
 
 from ._correction import Means, correct_summand, mean_error
+from ._marking import INTEGER
 from ._plan import Plan, Planner
 from ._scales import Scheme, activation_scale, channel_axis, weight_scale
 
 RULE = "quantize"
-INTEGER = "onnxopt.integer"
-"""Metadata of nodes that are meant to compute in integers, for proving later that they do: ``static`` here."""
 
 
 class Placement:

@@ -70,6 +70,7 @@ class QuantizeDynamic(Pass):
     name: ClassVar[str] = RULE
     summary: ClassVar[str] = "Compute products with constant weights in 8-bit integers."
     exact: ClassVar[bool] = False
+    lossy: ClassVar[bool] = True
     weights: str = "s8"
     granularity: str = "channel"
     bits: int = 8
