@@ -28,7 +28,7 @@ class Calibration:
     def __init__(self, request: Request, options: Options) -> None:
         self._request = request
         self._options = options
-        self._known: dict[tuple[str, str], Statistics] = {}
+        self._known: list[Statistics] = []
         self._given = load_merged(request.stats_in) if request.stats_in else None
         self.notes: list[str] = []
         self.interrupted = False
@@ -54,10 +54,13 @@ class Calibration:
         fingerprint = identity(model)
         if self._given is not None:
             return self._looked_up(fingerprint, wants)
-        key = fingerprint, repr(sorted((name, str(w)) for name, w in wants.items()))
-        if key not in self._known:
-            self._known[key] = self._gather(model, fingerprint, wants)
-        return self._known[key]
+        if self._request.explain:
+            wants = {name: _with_histogram(want) for name, want in wants.items()}
+        for known in self._known:
+            if known.fingerprint == fingerprint and _covers(known, wants):
+                return known
+        self._known.append(self._gather(model, fingerprint, wants))
+        return self._known[-1]
 
     def _looked_up(self, fingerprint: str, wants: Mapping[str, Wants]) -> Statistics:
         assert self._given is not None
@@ -98,6 +101,21 @@ class Calibration:
         self.notes += found.notes
         self.notes += [f"{name}: not observed: {why}" for name, why in found.refused.items()]
         return found.statistics
+
+
+def _with_histogram(want: Wants) -> Wants:
+    """With what losses are told from; passes that want channels choose no scales yet."""
+    return want if want.channels is not None else want | Wants(histogram=True)
+
+
+def _covers(known: Statistics, wants: Mapping[str, Wants]) -> bool:
+    """Whether statistics have all that is wanted: those of a model do for it with fewer layers quantised."""
+    return all(
+        name in known.tensors
+        and (known.tensors[name].histogram is not None or not want.histogram)
+        and want.channels in (None, known.tensors[name].wants.channels)
+        for name, want in wants.items()
+    )
 
 
 def provider_of(options: Options) -> str:
