@@ -202,6 +202,7 @@ def quantize(
     max_drop: str | None = None,
     strict_fusion: bool = False,
     budget: float = 180.0,
+    explain: bool = False,
     **options: Any,
 ) -> Result:
     """Quantises a model, compares the result with the original, and writes it.
@@ -234,6 +235,8 @@ def quantize(
         max_drop: How much may be lost, such as ``"top1=0.01"``, ``"cosine=0.005"`` or ``"snr=25"``.
         strict_fusion: Whether a node that should compute in integers and does not is an error.
         budget: Seconds to look for layers to leave in float.
+        explain: Whether to find out what each tensor loses and what each layer costs, for ``quantisation``, while the
+            budget lasts.
         **options: As for `optimize`: ``target``, ``opset``, ``freeze_inputs``, ``feeds``, ``inputs``, ``providers``, …
 
     Returns:
@@ -270,6 +273,7 @@ def quantize(
         max_drop=max_drop,
         strict_fusion=strict_fusion,
         budget=budget,
+        explain=explain,
     )
     asked = Options(validate=validate, progress=progress, **options)
     return quantise(source, None if output is None else Path(output), request, asked)

@@ -126,7 +126,7 @@ _WEIGHTS = ["s8", "u8", "s4", "u4"]
     default=180.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long to look for layers to leave in float.",
+    help="How long to look for layers to leave in float and, with --report, for what each costs.",
 )
 @opset_option
 @freeze_option
@@ -138,12 +138,16 @@ def command(model: str, output: str, state: Any, **given: Any) -> None:
     """Quantise MODEL, compare the result with the original, and write it to OUT.
 
     What costs too much accuracy stays in float, and what does not make the model faster is said to.
+    With --report the cost of each layer is measured; as FILE.html it is a page that shows what to do about it.
     """
     from .. import api
+    from ..report.html import quantisation
     from .producing import produce
 
     given["providers"] = given["providers"] or None
     given["activations"], given["weights"] = given["activations"] or "", given["weights"] or ""
     images = {key: given.pop(key) for key in ("mean", "std", "size", "scale", "layout", "channels")}
     given["images"] = {key: value for key, value in images.items() if value is not None}
-    produce(api.quantize, model, output, state=unique(state, "--state"), **given)
+    given["explain"] = given["report"] is not None
+    given["state"] = unique(state, "--state")
+    produce(api.quantize, model, output, page=quantisation.page, **given)

@@ -56,6 +56,8 @@ class Account:
         fusion: What the runtime computes in integers; None where that was not looked at.
         bits: Bits of 8-bit weights that are used.
         notes: What a user should know.
+        layers: The layers, the most harmful first, as `explaining` describes them.
+        tensors: What is stored in integers, likewise; empty where scales are not fixed.
     """
 
     mode: str
@@ -66,6 +68,8 @@ class Account:
     fusion: FusionReport | None = None
     bits: int = 8
     notes: list[str] = field(default_factory=list)
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    tensors: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def chosen(self) -> Trial:

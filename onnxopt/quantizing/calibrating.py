@@ -72,6 +72,8 @@ class Calibration:
         fingerprint = identity(model)
         if self._given is not None:
             return self._looked_up(fingerprint, wants)
+        if self._request.explain:
+            wants = {name: _with_histogram(want) for name, want in wants.items()}
         for known in self._known:
             if known.fingerprint == fingerprint and _covers(known, wants):
                 return known
@@ -129,10 +131,19 @@ class Calibration:
         return found.statistics
 
 
+def _with_histogram(want: Wants) -> Wants:
+    """With what losses are told from; passes that want channels choose no scales yet."""
+    return want if want.channels is not None else want | Wants(histogram=True)
+
+
 def _covers(known: Statistics, wants: Mapping[str, Wants]) -> bool:
-    """Whether statistics hold all that is wanted; a model with fewer layers quantised wants less than before."""
-    tensors = known.tensors
-    return all(name in tensors and tensors[name].wants == want for name, want in wants.items())
+    """Whether statistics have all that is wanted: those of a model do for it with fewer layers quantised."""
+    return all(
+        name in known.tensors
+        and (known.tensors[name].histogram is not None or not want.histogram)
+        and want.channels in (None, known.tensors[name].wants.channels)
+        for name, want in wants.items()
+    )
 
 
 def provider_of(options: Options) -> str:

@@ -87,15 +87,23 @@ class Mender:
         if not pays(quality):
             return mended
         layers = layers_of(self._workshop.prepared.peek(), self._workshop.table, candidate.mode)
-        mended.shares = self._shares(candidate, layers)
+        mended.shares = self.shares(candidate, layers)
         order = [share.layer for share in mended.shares if share.gain > 0]
         total = sum(layer.macs for layer in layers) or 1
         allowed = _affordable(order, _MOST * total)
         self._fewest(mended, allowed)
         return mended
 
-    def _shares(self, candidate: Candidate, layers: Sequence[Layer]) -> list[Share]:
-        """Measures each layer's share, cheap layers first, as long as there is time."""
+    def shares(self, candidate: Candidate, layers: Sequence[Layer]) -> list[Share]:
+        """Measures each layer's share, cheap layers first, as long as there is time.
+
+        Args:
+            candidate: Of which one layer after another is left in float.
+            layers: Those to try.
+
+        Returns:
+            The shares, the most gain for what it costs first.
+        """
         base = noise(self._judge.look([candidate.path], _QUICK)[0])
         found: list[Share] = []
         queue = sorted(layers, key=lambda layer: layer.macs)

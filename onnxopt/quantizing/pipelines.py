@@ -29,20 +29,27 @@ def body(
     left = names([*request.exclude, *more])
     if left:
         chosen.append(option("exclude", left))
-    steps = []
-    if request.smooth_quant is not None and mode != "weight-only":
-        steps.append(f"smooth-quant{{{option('alpha', request.smooth_quant)}}}")
+    steps = [foundation(mode, request)]
     if mode == "static":
         steps += _static(request, bits, chosen)
     elif mode == "dynamic":
         steps += _dynamic(request, table, bits, chosen)
     else:
         steps += _weights(request, chosen)
-    return ", ".join([*steps, _TIDY])
+    return ", ".join(step for step in (*steps, _TIDY) if step)
+
+
+def foundation(mode: str, request: Request) -> str:
+    """Those of the passes that make the float model that is then quantised: '' where that is the optimised one."""
+    steps = []
+    if request.smooth_quant is not None and mode != "weight-only":
+        steps.append(f"smooth-quant{{{option('alpha', request.smooth_quant)}}}")
+    if mode == "static":
+        steps += ["prequantize"] + (["equalize"] if request.equalize else [])
+    return ", ".join(steps)
 
 
 def _static(request: Request, bits: int, chosen: Sequence[str]) -> list[str]:
-    steps = ["prequantize"] + (["equalize"] if request.equalize else [])
     options = [
         option(key, value)
         for key, value in (
@@ -59,7 +66,7 @@ def _static(request: Request, bits: int, chosen: Sequence[str]) -> list[str]:
         options.append("symmetric=true")
     if request.bias_correct:
         options.append("bias_correct=true")
-    return [*steps, _call("quantize", [*options, *chosen])]
+    return [_call("quantize", [*options, *chosen])]
 
 
 def _dynamic(request: Request, table: Quantization, bits: int, chosen: Sequence[str]) -> list[str]:

@@ -73,6 +73,8 @@ class Request:
         max_drop: How much may be lost, ``METRIC=VALUE``; a floor that suits most by default.
         strict_fusion: Whether a node that should compute in integers and does not is an error.
         budget: Seconds that measuring and mending may take.
+        explain: Whether more is found out than the result needs: calibration gathers histograms whatever the method, and
+            what single layers cost is measured while the budget lasts.
     """
 
     mode: str = "auto"
@@ -93,6 +95,7 @@ class Request:
     max_drop: str | None = None
     strict_fusion: bool = False
     budget: float = 180.0
+    explain: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:

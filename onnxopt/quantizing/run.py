@@ -14,6 +14,7 @@ from ..errors import MismatchError, UsageError
 from ..quantize.table import Quantization
 from .account import WORTH, Account, Trial
 from .calibrating import Calibration, provider_of
+from .inspecting import explain
 from .judging import FLOOR, Judge
 from .layers import layers_of
 from .mending import Mender, noise
@@ -70,6 +71,7 @@ class _Job:
         self._calibration = Calibration(request, options)
         self._bits = weight_bits(provider_of(options))
         self._deadline = time.monotonic() + request.budget
+        self._measured: dict[str, dict[str, float]] = {}
         self.notes: list[str] = []
 
     def run(self, source: Source, output: Path | None) -> Result:
@@ -109,6 +111,7 @@ class _Job:
                 made[mode] = candidate
         account.mode = _best(account.trials, made)
         self._conclude(account, made[account.mode])
+        self._explain(account, workshop, made[account.mode], judge)
         return account, made[account.mode]
 
     def _modes(self, workshop: Workshop) -> list[str]:
@@ -150,7 +153,7 @@ class _Job:
             trial.why = "nothing could be quantised"
             return trial, candidate
         if judge is not None:
-            mender = Mender(workshop, judge, self._deadline, self._options.stage)
+            mender = self._mender(workshop, judge)
             whole = candidate
             mended = mender.mend(
                 candidate, lambda quality: self._pays(quality, rival, trial, workshop, whole)
@@ -158,6 +161,7 @@ class _Job:
             candidate, trial.quality = mended.candidate, mended.quality
             trial.holds = judge.holds(mended.quality)
             trial.back = [layer.name for layer in mended.back]
+            self._measured[mode] = {s.layer.name: s.gain for s in mended.shares}
             trial.shares = [(s.layer.name, s.layer.op_type, s.gain) for s in mended.shares][:_SHOWN]
             trial.why = mended.quality.failure
         useful = trial.holds or rival is None
@@ -183,6 +187,20 @@ class _Job:
             return False
         self._time(trial, workshop, candidate)
         return trial.ratio is None or rival.ratio is None or trial.ratio < WORTH * rival.ratio
+
+    def _mender(self, workshop: Workshop, judge: Judge) -> Mender:
+        return Mender(workshop, judge, self._deadline, self._options.stage)
+
+    def _explain(
+        self, account: Account, workshop: Workshop, candidate: Candidate, judge: Judge | None
+    ) -> None:
+        """Tells what each layer costs; measured, where a report is wanted and there is time."""
+        measured = self._measured.get(account.mode, {})
+        if self._request.explain and judge is not None and not measured:
+            layers = layers_of(workshop.prepared.peek(), workshop.table, account.mode)
+            shares = self._mender(workshop, judge).shares(candidate, layers)
+            measured = {share.layer.name: share.gain for share in shares}
+        explain(account, workshop, candidate, judge, measured)
 
     def _time(self, trial: Trial, workshop: Workshop, candidate: Candidate) -> None:
         feed = sample(workshop.prepared.peek(), self._request.judged_on)

@@ -110,6 +110,14 @@ class Workshop:
         outcome = run_pipeline(self.prepared, after, self._options, quiet=True)
         return self._write(outcome.model)
 
+    def foundation(self, mode: str) -> Path:
+        """The float model that a mode quantises: the prepared one, with what is moved between layers first."""
+        steps = pipelines.foundation(mode, self._request)
+        if not steps:
+            return self.prepared.path
+        outcome = run_pipeline(self.prepared, steps, self._options, quiet=True)
+        return self._write(outcome.model)
+
     @property
     def preparing(self) -> str:
         """The passes before those that quantise."""

@@ -113,7 +113,7 @@ def _root(facts: Facts, node: ir.Node, channels: int) -> Array | None:
         return None
     mean, spread = after_product(*operand, lambda: product.matrix(facts), 0.0)
     alpha = node.attributes.get_float("alpha", 1.0)
-    if len(mean) != channels or node.attributes.get_int("transA", 0):
+    if len(mean) != channels or node.attributes.get_int("transA", False):
         return None
     bias = _bias(facts, node, channels)
     return None if bias is None else along(alpha * mean + bias, abs(alpha) * spread, SUMMED)
