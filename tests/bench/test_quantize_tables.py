@@ -109,7 +109,9 @@ def test_our_account_in_a_line() -> None:
         {"mode": "dynamic", "back": [], "layers": 3},
     ]
     account = {"mode": "static", "trials": trials, "notes": ["not worth it"]}
-    assert told(account) == "static, 1 of 7 layers left in float; not worth it"
+    text = told({"quantisation": account, "left_out": ["quantize at main_graph"]})
+    said = ("static, 1 of 7 layers left in float", "taken back: quantize at main_graph")
+    assert text == "; ".join([*said, "not worth it"])
 
 
 def test_calibration_is_compared_with_inference_as_a_whole_and_by_sample(tmp_path: Path) -> None:

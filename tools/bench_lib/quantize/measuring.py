@@ -127,11 +127,13 @@ def mark_best(case: QuantizeCase) -> None:
     max(near, key=lambda row: row.snr).best = True
 
 
-def told(account: dict[str, Any]) -> str:
-    """What our command says of its choice: the mode, layers back in float, and its notes."""
+def told(report: dict[str, Any]) -> str:
+    """What our command says of its choice: the mode, layers back in float, what it took back whole, and its notes."""
+    account = report["quantisation"]
     trial = next(t for t in account["trials"] if t["mode"] == account["mode"])
     back = f"{account['mode']}, {len(trial['back'])} of {trial['layers']} layers left in float"
-    return "; ".join([back, *account["notes"]])
+    taken = [f"taken back: {site}" for site in report["left_out"]]
+    return "; ".join([back, *taken, *account["notes"]])
 
 
 def _counted(samples: Path) -> tuple[int, int]:
@@ -183,7 +185,7 @@ class _Bench:
         row.note = last.removeprefix(_NOTE).strip() if last.startswith(_NOTE) else ""
         report = report_of(target)
         if report.exists():
-            row.note = told(json.loads(report.read_text())["quantisation"])
+            row.note = told(json.loads(report.read_text()))
 
     def _inspect(self, row: QuantizeRow, path: Path, *, scored: bool) -> None:
         answer = self.work / "score.json"
