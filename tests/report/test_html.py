@@ -169,7 +169,7 @@ def test_nothing_is_loaded_from_anywhere() -> None:
 
 def test_a_result_without_a_quantisation_still_makes_a_page() -> None:
     checker = read(page(result(quantisation=None, validation=None, output=None, left_out=[])))
-    assert "nothing was written" in checker.texts["p"]
+    assert "conv: nothing was written" in checker.texts["p"]
 
 
 def test_a_quantisation_without_anything_known_still_makes_a_page() -> None:

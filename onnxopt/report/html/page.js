@@ -38,3 +38,6 @@ for (const button of document.querySelectorAll("button.copy")) {
     }
   });
 }
+addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("details")) part.open = true;
+});

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from ..text import change, one_line, scaled, size
@@ -48,15 +49,16 @@ def _head(data: Data, account: Data) -> Html:
     trial = _chosen(account)
     validation = data.get("validation") or {}
     mode = account.get("mode")
-    lead = f"{mode} quantisation, written to {data['output']}" if mode else "nothing was written"
-    if mode and not data["output"]:
-        lead = f"{mode} quantisation"
+    lead = f"{data['model']}: " + (f"{mode} quantisation" if mode else "nothing was written")
+    if data["output"]:
+        lead += f", written to {data['output']}"
     troubles = [_undone(site) for site in data["left_out"]]
     if validation.get("status") not in (None, "passed"):
         told = f"{validation['status']} {one_line(validation.get('reason') or '')}"
         troubles.append(f"validation: {told.strip()}")
+    name = PurePath(str(data["model"])).name or str(data["model"])
     return join(
-        el("h1", "Quantisation of ", el("span", str(data["model"]), class_="name")),
+        el("h1", "Quantisation of ", el("span", name, class_="name")),
         el("p", lead, class_="lead"),
         tiles(
             [*_accuracy(account, trial), *_speed(account, trial), *_sizes(data), *_share(account)]
