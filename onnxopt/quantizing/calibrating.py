@@ -1,8 +1,8 @@
-"""The service that passes get statistics from: gathered from samples, or read from files; each once."""
+"""The services that passes get data from: statistics, gathered from samples or read from files, and Gram matrices; each once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ import onnx_ir as ir
 from ..errors import UsageError
 from ..quantize.statistics import Statistics, load_merged
 from ..quantize.wants import Wants
-from .request import Request
+from .grams import Grams
+from .request import Request, Samples
 
 if TYPE_CHECKING:
     from ..compiler.options import Options
@@ -28,10 +29,16 @@ class Calibration:
     def __init__(self, request: Request, options: Options) -> None:
         self._request = request
         self._options = options
-        self._known: dict[tuple[str, str], Statistics] = {}
+        self._known: dict[str, Statistics] = {}
         self._given = load_merged(request.stats_in) if request.stats_in else None
         self.notes: list[str] = []
         self.interrupted = False
+        self._grams = Grams(self._add_up)
+
+    @property
+    def grams(self) -> Grams | None:
+        """Gives Gram matrices; None where there are no samples to gather them from."""
+        return None if self._request.calibration is None else self._grams
 
     @property
     def available(self) -> bool:
@@ -54,10 +61,10 @@ class Calibration:
         fingerprint = identity(model)
         if self._given is not None:
             return self._looked_up(fingerprint, wants)
-        key = fingerprint, repr(sorted((name, str(w)) for name, w in wants.items()))
-        if key not in self._known:
-            self._known[key] = self._gather(model, fingerprint, wants)
-        return self._known[key]
+        known = self._known.get(fingerprint)
+        if known is None or not _suffices(known, wants):
+            known = self._known[fingerprint] = self._gather(model, fingerprint, wants)
+        return known
 
     def _looked_up(self, fingerprint: str, wants: Mapping[str, Wants]) -> Statistics:
         assert self._given is not None
@@ -74,12 +81,7 @@ class Calibration:
     def _gather(self, model: ir.Model, fingerprint: str, wants: Mapping[str, Wants]) -> Statistics:
         from ..runtime.calibration.observe import observe
 
-        samples = self._request.calibration
-        if samples is None:
-            raise UsageError(
-                "quantisation with fixed scales needs calibration data: give some with --calibrate, or "
-                "statistics with --stats-in"
-            )
+        samples = self._samples()
         checkpoint = None if self._request.stats_out is None else Path(self._request.stats_out)
         found = observe(
             model,
@@ -98,6 +100,47 @@ class Calibration:
         self.notes += found.notes
         self.notes += [f"{name}: not observed: {why}" for name, why in found.refused.items()]
         return found.statistics
+
+    def _add_up(self, model: ir.Model, names: Sequence[str], into: Path) -> Mapping[str, Path]:
+        from ..runtime.calibration.grams import sum_grams
+
+        samples = self._samples()
+        found = sum_grams(
+            model,
+            samples.source,
+            names,
+            into,
+            options=samples.reading(),
+            state=samples.state,
+            provider=provider_of(self._options),
+            custom_op_libraries=[str(lib) for lib in self._options.custom_op_libraries],
+            timeout_s=self._options.timeout,
+            on_progress=_shown(self._options),
+        )
+        self.interrupted = self.interrupted or not found.finished
+        self.notes += [f"{name}: not observed: {why}" for name, why in found.refused.items()]
+        return found.files
+
+    def _samples(self) -> Samples:
+        samples = self._request.calibration
+        if samples is None:
+            raise UsageError(
+                "quantisation with fixed scales needs calibration data: give some with --calibrate, or "
+                "statistics with --stats-in"
+            )
+        return samples
+
+
+def _suffices(known: Statistics, wants: Mapping[str, Wants]) -> bool:
+    """Whether all that is wanted was gathered, be it among other things."""
+    for name, want in wants.items():
+        tensor = known.tensors.get(name)
+        if tensor is None:
+            return False
+        has = tensor.wants
+        if (want.histogram and not has.histogram) or want.channels not in (None, has.channels):
+            return False
+    return True
 
 
 def provider_of(options: Options) -> str:

@@ -28,7 +28,8 @@ from ._scales import Scheme, activation_scale, channel_axis, weight_scale
 
 RULE = "quantize"
 INTEGER = "onnxopt.integer"
-"""Metadata of nodes that are meant to compute in integers, for proving later that they do: ``static`` here."""
+"""Metadata of nodes that are meant to compute in integers, for proving later that they do: ``static`` here, ``weight-only`` where
+weights alone are integers."""
 
 
 class Placement:
