@@ -145,6 +145,10 @@ class Request:
                 raise UsageError(
                     f"no granularity {self.granularity!r}; choose tensor, channel or block:N, such as block:32"
                 )
+        if self.max_drop is not None and self.judged_on is None:
+            raise UsageError(
+                f"--max-drop {self.max_drop}: there are no samples to judge on: give some with --calibrate or --eval"
+            )
         for name in (*self.include, *self.exclude):
             if '"' in name or SEPARATOR in name:
                 raise UsageError(f"cannot name {name!r} here: it holds a quote or a semicolon")

@@ -47,6 +47,12 @@ def test_rounding_by_data_needs_some(method: str) -> None:
         Request(mode="weight-only", method=method)
 
 
+def test_a_budget_needs_samples_to_judge_on() -> None:
+    with pytest.raises(UsageError, match="--max-drop snr=30: there are no samples to judge on"):
+        Request(mode="dynamic", max_drop="snr=30")
+    Request(mode="dynamic", max_drop="snr=30", evaluation=SAMPLES)
+
+
 def test_auto_waits_until_the_mode_is_known() -> None:
     asked = Request(weights="s4", granularity="block:32")
     asked.check("weight-only")
