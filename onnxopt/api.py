@@ -191,7 +191,7 @@ def quantize(
     weights: str = "",
     granularity: str = "",
     method: str = "",
-    symmetric: bool = False,
+    symmetric: bool | None = None,
     equalize: bool = False,
     bias_correct: bool = False,
     smooth_quant: str | None = None,
@@ -224,7 +224,7 @@ def quantize(
         weights: ``"s8"``, ``"u8"``, ``"s4"`` or ``"u4"``; the target's choice by default.
         granularity: ``"tensor"``, ``"channel"`` or ``"block:N"``; the target's choice by default.
         method: How ranges of activations are chosen, or how weights are rounded where they alone are quantised.
-        symmetric: Whether 0 is stored as the middle.
+        symmetric: Whether 0 is stored as the middle; by default not, except in 8-bit weights.
         equalize: Whether weights of consecutive layers are balanced first.
         bias_correct: Whether the mean error of weights is taken out of biases.
         smooth_quant: The share of difficulty that goes from activations to weights, or ``"auto"``.

@@ -28,6 +28,7 @@ class Trial:
         shares: The layers that cost most accuracy, with the noise power over signal power that each adds.
         milliseconds: What the optimised float model and it take.
         layers: How many layers it could quantise.
+        methods: The SNR in dB by how ranges were chosen, where several ways were tried.
         why: What went wrong, if something did.
     """
 
@@ -40,6 +41,7 @@ class Trial:
     shares: list[tuple[str, str, float]] = field(default_factory=list)
     milliseconds: tuple[float, float] | None = None
     layers: int = 0
+    methods: dict[str, float] = field(default_factory=dict)
     why: str = ""
 
 

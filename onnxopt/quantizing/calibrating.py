@@ -1,9 +1,9 @@
-"""The service that passes get statistics from: gathered from samples, or read from files; each once."""
+"""The services that passes get data from: statistics, gathered from samples or read from files, and Gram matrices; each once."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ import onnx_ir as ir
 from ..errors import UnobservedError, UsageError
 from ..quantize.statistics import Statistics, load_merged
 from ..quantize.wants import Wants
-from .request import Request
+from .grams import Grams
+from .request import Request, Samples
 
 if TYPE_CHECKING:
     from ..compiler.options import Options
@@ -34,6 +35,12 @@ class Calibration:
         self._given = load_merged(request.stats_in) if request.stats_in else None
         self.notes: list[str] = []
         self.interrupted = False
+        self._grams = Grams(self._add_up)
+
+    @property
+    def grams(self) -> Grams | None:
+        """Gives Gram matrices; None where there are no samples to gather them from."""
+        return None if self._request.calibration is None else self._grams
 
     @property
     def available(self) -> bool:
@@ -105,12 +112,7 @@ class Calibration:
     ) -> Statistics:
         from ..runtime.calibration.observe import observe
 
-        samples = self._request.calibration
-        if samples is None:
-            raise UsageError(
-                "quantisation with fixed scales needs calibration data: give some with --calibrate, or "
-                "statistics with --stats-in"
-            )
+        samples = self._samples()
         checkpoint = None if stats_out is None else Path(stats_out)
         found = observe(
             model,
@@ -129,6 +131,35 @@ class Calibration:
         self.notes += found.notes
         self.notes += [f"{name}: not observed: {why}" for name, why in found.refused.items()]
         return found.statistics
+
+    def _add_up(self, model: ir.Model, names: Sequence[str], into: Path) -> Mapping[str, Path]:
+        from ..runtime.calibration.grams import sum_grams
+
+        samples = self._samples()
+        found = sum_grams(
+            model,
+            samples.source,
+            names,
+            into,
+            options=samples.reading(),
+            state=samples.state,
+            provider=provider_of(self._options),
+            custom_op_libraries=[str(lib) for lib in self._options.custom_op_libraries],
+            timeout_s=self._options.timeout,
+            on_progress=_shown(self._options),
+        )
+        self.interrupted = self.interrupted or not found.finished
+        self.notes += [f"{name}: not observed: {why}" for name, why in found.refused.items()]
+        return found.files
+
+    def _samples(self) -> Samples:
+        samples = self._request.calibration
+        if samples is None:
+            raise UsageError(
+                "quantisation with fixed scales needs calibration data: give some with --calibrate, or "
+                "statistics with --stats-in"
+            )
+        return samples
 
 
 def _with_histogram(want: Wants) -> Wants:

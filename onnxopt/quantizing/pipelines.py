@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..quantize.table import Quantization
-from .request import WEIGHT_METHODS, Request, names, option
+from .request import Request, names, option
 
 _TIDY = "prune-initializers, deduplicate-initializers, remove-dead-nodes"
 _DYNAMIC_WEIGHTS = ("s8", "u8")
@@ -83,14 +83,13 @@ def _dynamic(request: Request, table: Quantization, bits: int, chosen: Sequence[
 
 
 def _weights(request: Request, chosen: Sequence[str]) -> list[str]:
-    options = [option("type", request.weights)] if request.weights else []
-    kind, _, size = request.granularity.partition(":")
-    if kind == "block":
-        options.append(f"block={size}")
-    elif kind:
-        options.append(option("granularity", kind))
-    if request.method in WEIGHT_METHODS:
-        options.append(option("method", request.method))
+    stored = request.stored
+    options = [
+        option("type", stored.weights),
+        option("block", stored.block),
+        option("method", stored.method),
+        f"symmetric={str(stored.symmetric).lower()}",
+    ]
     return [_call("quantize-weights", [*options, *chosen])]
 
 

@@ -18,8 +18,10 @@ from .inspecting import explain
 from .judging import FLOOR, Judge
 from .layers import layers_of
 from .mending import Mender, noise
+from .methods import closest
 from .request import Request
 from .speed import race, sample
+from .straight import MODE, nothing, straight, suits
 from .workshop import Candidate, Workshop
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from ..runtime.quality.figures import Quality
 
 _BY_CHANNEL = 13
-_BY_BLOCK = 21
+_WIDE = 21
 _TIMING = 20.0
 _SHOWN = 20
 _MOSTLY = 0.9
@@ -72,6 +74,7 @@ class _Job:
         self._bits = weight_bits(provider_of(options))
         self._deadline = time.monotonic() + request.budget
         self._measured: dict[str, dict[str, float]] = {}
+        self._mode = _mode(request, options)
         self.notes: list[str] = []
 
     def run(self, source: Source, output: Path | None) -> Result:
@@ -79,10 +82,17 @@ class _Job:
             self._origin, self._request, self._options, self._calibration, self._bits
         )
         with workshop:
+            if suits(self._origin, self._request, self._options, self._mode):
+                passes = f"O2, {workshop.pipeline(MODE, ())}"
+                return straight(source, output, self._origin, passes, self._options, self.notes)
             account, candidate = self._decide(workshop)
             passes = f"O2, {candidate.pipeline}"
-            observe = self._calibration.service(candidate.mode)
-            options = dataclasses.replace(self._options, passes=passes, observe=observe)
+            options = dataclasses.replace(
+                self._options,
+                passes=passes,
+                observe=self._calibration.service(candidate.mode),
+                grams=self._calibration.grams,
+            )
             if self._request.strict_fusion:
                 _refuse_unfused(account)
             result = optimise(source, output, options)
@@ -116,11 +126,11 @@ class _Job:
 
     def _modes(self, workshop: Workshop) -> list[str]:
         """The modes to try."""
-        if self._request.mode != "auto":
-            return [self._request.mode]
         model, table = workshop.prepared.peek(), workshop.table
-        if table.mode == "weight-only":
-            return [table.mode]
+        if self._mode == MODE and not layers_of(model, table, MODE):
+            raise UsageError(nothing(self._origin.label))
+        if self._mode != "auto":
+            return [self._mode]
         static = layers_of(model, table, "static")
         dynamic = layers_of(model, table, "dynamic")
         if not static and not dynamic:
@@ -140,14 +150,30 @@ class _Job:
                 f"{self._origin.label}: most of its work is convolutions, whose quantisation needs calibration "
                 "data: give some with --calibrate"
             )
-        return modes
+        return self._fitting(modes)
+
+    def _fitting(self, modes: list[str]) -> list[str]:
+        """The modes in which what was asked for means something."""
+        fitting, refusals = list[str](), list[UsageError]()
+        for mode in modes:
+            try:
+                self._request.check(mode)
+                fitting.append(mode)
+            except UsageError as error:
+                refusals.append(error)
+        if not fitting:
+            raise refusals[0]
+        return fitting
 
     def _try(
         self, workshop: Workshop, judge: Judge | None, mode: str, rival: Trial | None
     ) -> tuple[Trial, Candidate | None]:
         self._options.stage(f"quantising ({mode})")
-        candidate = workshop.make(mode)
         trial = Trial(mode)
+        if mode == "static" and judge is not None and not self._request.method:
+            candidate, trial.methods = closest(workshop, judge, self._request)
+        else:
+            candidate = workshop.make(mode)
         trial.layers = len(layers_of(workshop.prepared.peek(), workshop.table, mode))
         if not candidate.changed:
             trial.why = "nothing could be quantised"
@@ -272,15 +298,24 @@ def _refuse_unfused(account: Account) -> None:
     )
 
 
+def _mode(request: Request, options: Options) -> str:
+    """The mode asked for; where none was, that of the target, if it has one only."""
+    table = aim(options.target).target.quantize or Quantization()
+    if request.mode == "auto" and table.mode == MODE:
+        request.check(MODE)
+        return MODE
+    return request.mode
+
+
 def _opset(origin: Origin, request: Request, options: Options) -> tuple[Options, str]:
     """Raises the opset where what is asked for begins later, unless the user chose one."""
     table = aim(options.target).target.quantize or Quantization()
     granularity = request.granularity or table.granularity
     least = 10 if granularity == "tensor" else _BY_CHANNEL
-    if granularity.startswith("block") or request.mode == "weight-only":
-        least = _BY_BLOCK
+    if _mode(request, options) == MODE:
+        least = request.stored.opset
     if "16" in request.activations:
-        least = _BY_BLOCK
+        least = _WIDE
     imports = origin.peek().opset_imports
     version = imports.get("", imports.get("ai.onnx", 0))
     if options.opset is not None or version >= least or not version:

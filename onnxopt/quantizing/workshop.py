@@ -72,9 +72,10 @@ class Workshop:
     ) -> None:
         self._origin = origin
         self._request = request
-        self._options = options
+        self._options = dataclasses.replace(options, grams=calibration.grams)
         self._calibration = calibration
         self._bits = bits
+        self._settled: dict[str, Request] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="onnxopt-")
         self._count = 0
 
@@ -144,9 +145,14 @@ class Workshop:
 
     def pipeline(self, mode: str, left: tuple[str, ...], request: Request | None = None) -> str:
         """The passes that make a candidate from the prepared model."""
-        text = pipelines.body(mode, request or self._request, self.table, self._bits, left)
+        request = request or self._settled.get(mode, self._request)
+        text = pipelines.body(mode, request, self.table, self._bits, left)
         after = pipeline_of(aim(self._options.target).target) if mode != "static" else ""
         return ", ".join(part for part in (text, after) if part)
+
+    def settle(self, mode: str, request: Request) -> None:
+        """Says what candidates of a mode are made by from now on, instead of what was asked for."""
+        self._settled[mode] = request
 
     def drop(self, candidate: Candidate) -> None:
         """Deletes a candidate's file."""

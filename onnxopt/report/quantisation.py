@@ -25,6 +25,7 @@ def render(out: Console, account: Account) -> None:
     line.append(f"{account.mode}, {_speed(account)}", style="not bold")
     out.print(line)
     out.print(_trials(account))
+    _methods(out, account)
     _back(out, account.chosen)
     _worst(out, account)
     _fusion(out, account)
@@ -44,7 +45,14 @@ def _speed(account: Account) -> str:
 
 def _trials(account: Account) -> object:
     grid = table(
-        "mode", "layers", "in float", "SNR dB", "cosine", "top-1", "time", f"<{account.asked}"
+        "mode",
+        "layers",
+        "in float",
+        "SNR dB",
+        "cosine",
+        "top-1",
+        "time",
+        f"<{account.asked or 'verdict'}",
     )
     for trial in account.trials:
         quality = trial.quality
@@ -66,6 +74,17 @@ def _verdict(trial: Trial) -> str:
     if trial.quality is None:
         return "nothing to judge on (--calibrate, --eval)"
     return "holds" if trial.holds else "does not hold"
+
+
+def _methods(out: Console, account: Account) -> None:
+    """How ranges could have been chosen, the closest first."""
+    for trial in account.trials:
+        if trial.methods:
+            ranked = sorted(trial.methods.items(), key=lambda item: -item[1])
+            line = Text(f"\nRanges ({trial.mode})  ", style="bold")
+            told = ", ".join(f"{name} {snr:.1f}" for name, snr in ranked)
+            line.append(f"SNR in dB: {told}", style="not bold")
+            out.print(line)
 
 
 def _back(out: Console, trial: Trial) -> None:

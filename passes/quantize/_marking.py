@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import onnx_ir as ir
 
 INTEGER = "onnxopt.integer"
-"""Metadata of such nodes: ``static`` or ``dynamic``, by how their operands are quantised."""
+"""Metadata of such nodes: ``static`` or ``dynamic``, by how operands are quantised, or ``weight-only``."""
 _DYNAMIC = frozenset({"ConvInteger", "DynamicQuantizeLSTM", "MatMulInteger"})
 
 
