@@ -191,7 +191,7 @@ def quantize(
     weights: str = "",
     granularity: str = "",
     method: str = "",
-    symmetric: bool = False,
+    symmetric: bool | None = None,
     equalize: bool = False,
     bias_correct: bool = False,
     smooth_quant: str | None = None,
@@ -202,6 +202,7 @@ def quantize(
     max_drop: str | None = None,
     strict_fusion: bool = False,
     budget: float = 180.0,
+    explain: bool = False,
     **options: Any,
 ) -> Result:
     """Quantises a model, compares the result with the original, and writes it.
@@ -223,7 +224,7 @@ def quantize(
         weights: ``"s8"``, ``"u8"``, ``"s4"`` or ``"u4"``; the target's choice by default.
         granularity: ``"tensor"``, ``"channel"`` or ``"block:N"``; the target's choice by default.
         method: How ranges of activations are chosen, or how weights are rounded where they alone are quantised.
-        symmetric: Whether 0 is stored as the middle.
+        symmetric: Whether 0 is stored as the middle; by default not, except in 8-bit weights.
         equalize: Whether weights of consecutive layers are balanced first.
         bias_correct: Whether the mean error of weights is taken out of biases.
         smooth_quant: The share of difficulty that goes from activations to weights, or ``"auto"``.
@@ -234,6 +235,8 @@ def quantize(
         max_drop: How much may be lost, such as ``"top1=0.01"``, ``"cosine=0.005"`` or ``"snr=25"``.
         strict_fusion: Whether a node that should compute in integers and does not is an error.
         budget: Seconds to look for layers to leave in float.
+        explain: Whether to find out what each tensor loses and what each layer costs, for ``quantisation``, while the
+            budget lasts.
         **options: As for `optimize`: ``target``, ``opset``, ``freeze_inputs``, ``feeds``, ``inputs``, ``providers``, …
 
     Returns:
@@ -270,6 +273,7 @@ def quantize(
         max_drop=max_drop,
         strict_fusion=strict_fusion,
         budget=budget,
+        explain=explain,
     )
     asked = Options(validate=validate, progress=progress, **options)
     return quantise(source, None if output is None else Path(output), request, asked)

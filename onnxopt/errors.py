@@ -38,6 +38,10 @@ class UsageError(OnnxoptError):
     exit_code = 2
 
 
+class UnobservedError(UsageError):
+    """Statistics of another model, or of too few of its values, were given; some passes do without."""
+
+
 class ModelError(OnnxoptError):
     """The model, or a file it needs, cannot be read, is invalid, or cannot be written."""
 

@@ -7,6 +7,8 @@ from bench_lib.command_compile import compile_command
 from bench_lib.command_growth import huge_command, residue_command, scale_command
 from bench_lib.command_render import render_command
 from bench_lib.latency.command import latency_command
+from bench_lib.quantize.command import quantize_command
+from bench_lib.quantize.command_calibration import calibration_command
 
 
 @click.group()
@@ -17,6 +19,8 @@ def main() -> None:
 for _command in (
     compile_command,
     latency_command,
+    quantize_command,
+    calibration_command,
     render_command,
     scale_command,
     huge_command,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ def produce(
     report: str | None,
     stats: bool,
     time_passes: bool,
+    page: Callable[[Mapping[str, Any]], str] | None = None,
     **options: Any,
 ) -> None:
     """Makes a model with a function of the API and shows what was done.
@@ -34,9 +35,10 @@ def produce(
         output: Where the result goes.
         no_validate: Whether to leave out validation.
         as_json: Whether to print the report as JSON.
-        report: A file to write the report to as well.
+        report: A file to write the report to as well: JSON, or a page where it ends in ``.html``.
         stats: Whether to show what each rule did.
         time_passes: Whether to show how long each pass took.
+        page: Makes a page of the report; None where there is none for the command.
         **options: Passed on.
     """
     if no_validate and options["require_validation"]:
@@ -45,9 +47,14 @@ def produce(
     from ..errors import MismatchError
     from ..report import optimisation
 
+    paged = report is not None and Path(report).suffix.lower() in (".html", ".htm")
+    if paged and page is None:
+        raise click.UsageError(
+            f"--report {report}: this command writes JSON: name a file FILE.json"
+        )
     if report is not None:
         optimisation.check_report(model, Path(output), Path(report), options.get("timings"))
-    show = Report(model, as_json, report, stats, time_passes)
+    show = Report(model, as_json, report, stats, time_passes, page if paged else None)
     try:
         with Activity() as activity:
             if "print_after" in options:
@@ -66,8 +73,15 @@ class Report:
     """Renders a result in the ways asked for."""
 
     def __init__(
-        self, model: str, as_json: bool, file: str | None, stats: bool, time_passes: bool
+        self,
+        model: str,
+        as_json: bool,
+        file: str | None,
+        stats: bool,
+        time_passes: bool,
+        page: Callable[[Mapping[str, Any]], str] | None = None,
     ) -> None:
+        self._page = page
         self._model = model
         self._as_json = as_json
         self._file = file
@@ -79,7 +93,7 @@ class Report:
 
         data = {"model": self._model, **result.to_json()}
         if self._file is not None:
-            jsonfile.write(Path(self._file), data)
+            self._write(Path(self._file), data)
         if self._as_json:
             click.echo(jsonfile.dumps(data))
             self._warn(result)
@@ -90,6 +104,15 @@ class Report:
             optimisation.render_stats(out, result.stats)
         if self._time_passes:
             optimisation.render_times(out, result)
+
+    def _write(self, path: Path, data: dict[str, Any]) -> None:
+        from ..report import environment, jsonfile
+
+        if self._page is None:
+            jsonfile.write(path, data)
+            return
+        about = {"command": environment.command(), "environment": environment.facts()}
+        jsonfile.write_text(path, self._page({**data, **about}))
 
     def _warn(self, result: Result) -> None:
         """Says on standard error what a summary would have said: the result is not verified."""

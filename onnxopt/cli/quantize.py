@@ -16,8 +16,8 @@ from .options import (
 )
 from .parsing import Amount, Numbers, Pair, unique
 
-_TYPES = ["u8", "s8", "u16", "s16"]
-_WEIGHTS = ["s8", "u8", "s4", "u4"]
+_TYPES = ["u8", "s8", "u16", "s16", "fp8"]
+_WEIGHTS = ["s8", "u8", "s4", "u4", "fp8"]
 
 
 @click.command(name="quantize")
@@ -61,22 +61,29 @@ _WEIGHTS = ["s8", "u8", "s4", "u4"]
     "--activations", type=click.Choice(_TYPES), help="Type of activations. Default: the target's."
 )
 @click.option(
-    "--weights", type=click.Choice(_WEIGHTS), help="Type of weights. Default: the target's."
+    "--weights",
+    type=click.Choice(_WEIGHTS),
+    help="Type of weights. Default: the target's; for weight-only: s8.",
 )
 @click.option(
     "--granularity",
     metavar="tensor|channel|block:N",
     default="",
-    help="What shares a scale. Default: the target's.",
+    help="What shares a scale. Default: the target's; for weight-only: block:32.",
 )
 @click.option(
     "--method",
     default="",
     metavar="NAME",
     help="How ranges are chosen: minmax, moving-average, percentile:99.99, entropy, mse; for weight-only: "
-    "rtn, hqq, gptq, hmse. Default: the target's.",
+    "rtn, mse, hqq, gptq, hmse. Default: the closest of three, where there is something to judge on; for weight-only: gptq "
+    "of 4 bits where there are samples, else rtn.",
 )
-@click.option("--symmetric/--asymmetric", default=False, help="Whether 0 is stored as the middle.")
+@click.option(
+    "--symmetric/--asymmetric",
+    default=None,
+    help="Whether 0 is stored as the middle. Default: not, except in 8-bit weights.",
+)
 @click.option("--equalize", is_flag=True, help="Balance weights of consecutive layers first.")
 @click.option("--bias-correct", is_flag=True, help="Take the weights' mean error out of biases.")
 @click.option(
@@ -126,7 +133,7 @@ _WEIGHTS = ["s8", "u8", "s4", "u4"]
     default=180.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long to look for layers to leave in float.",
+    help="How long to look for layers to leave in float and, with --report, for what each costs.",
 )
 @opset_option
 @freeze_option
@@ -138,12 +145,16 @@ def command(model: str, output: str, state: Any, **given: Any) -> None:
     """Quantise MODEL, compare the result with the original, and write it to OUT.
 
     What costs too much accuracy stays in float, and what does not make the model faster is said to.
+    With --report the cost of each layer is measured; as FILE.html it is a page that shows what to do about it.
     """
     from .. import api
+    from ..report.html import quantisation
     from .producing import produce
 
     given["providers"] = given["providers"] or None
     given["activations"], given["weights"] = given["activations"] or "", given["weights"] or ""
     images = {key: given.pop(key) for key in ("mean", "std", "size", "scale", "layout", "channels")}
     given["images"] = {key: value for key, value in images.items() if value is not None}
-    produce(api.quantize, model, output, state=unique(state, "--state"), **given)
+    given["explain"] = given["report"] is not None
+    given["state"] = unique(state, "--state")
+    produce(api.quantize, model, output, page=quantisation.page, **given)

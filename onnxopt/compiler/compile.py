@@ -23,6 +23,7 @@ from .options import Options
 from .plan import Plan, check_print_after, plan
 from .repair import Repair
 from .result import Census, Result, census
+from .room import lack_of_memory
 from .staging import Origin, Stage, check_output
 from .track import Task
 from .verify import Verifier, check_samples_exist
@@ -117,6 +118,12 @@ class _Job:
         return result
 
     def _validate(self, result: Result, outcome: Outcome, candidate: Path) -> None:
+        reason = lack_of_memory(self._origin.size())
+        if reason and not self._options.require_validation:
+            from ..runtime.validation import Validation
+
+            result.validation = Validation("not-validated", reason)
+            return
         self._options.stage("validating")
         verifier = Verifier(self._origin, self._options)
         repair = self._repairer(self._origin, self._steps, self._options, self._stage, verifier)
@@ -161,6 +168,7 @@ def run_pipeline(
         evaluate=evaluator(),
         target=aiming.target,
         observe=options.observe,
+        grams=options.grams,
         instruments=() if quiet else _instruments(options),
         reproduce=None if quiet else functools.partial(_write_reproducer, options),
     )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import UsageError
-from ..pipeline.base import Observe
+from ..pipeline.base import Grams, Observe
 
 Feed = dict[str, Any]
 ExternalData = Literal["auto", "always", "never"]
@@ -49,6 +49,7 @@ class Options:
         measure_budget: Seconds that measuring may take, at level 3.
         emit: Gets what ``print_after`` prints.
         observe: Runs models on calibration data, for passes that quantise.
+        grams: Gives Gram matrices of values over calibration data, for rounding that needs them.
         progress: Gets the name of each stage as it begins.
         result: What the result is called in messages.
     """
@@ -78,6 +79,7 @@ class Options:
     measure_budget: float = 60.0
     emit: Callable[[str], None] | None = None
     observe: Observe | None = None
+    grams: Grams | None = None
     progress: Callable[[str], None] | None = None
     result: str = "optimised"
 

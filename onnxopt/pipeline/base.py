@@ -43,6 +43,7 @@ class Context:
         target: What the result must run on.
         observe: Runs the model on calibration data; None where there is none.
         grams: Gives the Gram matrices of values over calibration data; None where there is no such data.
+        details: What passes say of their work beyond counts, by the pass's name: objects of types that the pass documents.
         facts: Types, shapes and constants of ``model``.
         editor: Commits rewrites.
     """
@@ -54,6 +55,7 @@ class Context:
     target: Target = GENERIC
     observe: Observe | None = None
     grams: Grams | None = None
+    details: dict[str, Any] = field(default_factory=dict)
     facts: Facts = field(init=False)
     editor: Editor = field(init=False)
 

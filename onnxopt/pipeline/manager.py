@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import onnx_ir as ir
 
@@ -45,6 +46,7 @@ class Outcome:
         exact: Whether all passes that changed something keep results bit-identical.
         working_type: The shorter float type that a pass made the model compute in, if any.
         lossy: Whether a pass that changed something changes results by more than rounding.
+        details: What passes say of their work beyond counts, by the pass's name.
     """
 
     model: ir.Model
@@ -55,6 +57,7 @@ class Outcome:
     exact: bool = True
     working_type: str | None = None
     lossy: bool = False
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -162,6 +165,7 @@ class Manager:
             exact=run.exact,
             working_type=run.working_type,
             lossy=run.lossy,
+            details=context.details,
         )
 
     def make(self, call: Call) -> Pass:

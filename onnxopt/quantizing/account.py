@@ -28,6 +28,7 @@ class Trial:
         shares: The layers that cost most accuracy, with the noise power over signal power that each adds.
         milliseconds: What the optimised float model and it take.
         layers: How many layers it could quantise.
+        methods: The SNR in dB by how ranges were chosen, where several ways were tried.
         why: What went wrong, if something did.
     """
 
@@ -40,6 +41,7 @@ class Trial:
     shares: list[tuple[str, str, float]] = field(default_factory=list)
     milliseconds: tuple[float, float] | None = None
     layers: int = 0
+    methods: dict[str, float] = field(default_factory=dict)
     why: str = ""
 
 
@@ -56,6 +58,8 @@ class Account:
         fusion: What the runtime computes in integers; None where that was not looked at.
         bits: Bits of 8-bit weights that are used.
         notes: What a user should know.
+        layers: The layers, the most harmful first, as `explaining` describes them.
+        tensors: What is stored in integers, likewise; empty where scales are not fixed.
     """
 
     mode: str
@@ -66,6 +70,8 @@ class Account:
     fusion: FusionReport | None = None
     bits: int = 8
     notes: list[str] = field(default_factory=list)
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    tensors: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def chosen(self) -> Trial:

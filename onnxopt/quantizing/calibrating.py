@@ -1,20 +1,23 @@
-"""The service that passes get statistics from: gathered from samples, or read from files; each once."""
+"""The services that passes get data from: statistics, gathered from samples or read from files, and Gram matrices; each once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from ..errors import UsageError
+from ..errors import UnobservedError, UsageError
 from ..quantize.statistics import Statistics, load_merged
 from ..quantize.wants import Wants
-from .request import Request
+from .grams import Grams
+from .request import Request, Samples
 
 if TYPE_CHECKING:
     from ..compiler.options import Options
+    from ..pipeline.base import Observe
 
 
 class Calibration:
@@ -28,10 +31,16 @@ class Calibration:
     def __init__(self, request: Request, options: Options) -> None:
         self._request = request
         self._options = options
-        self._known: dict[tuple[str, str], Statistics] = {}
+        self._known: list[Statistics] = []
         self._given = load_merged(request.stats_in) if request.stats_in else None
         self.notes: list[str] = []
         self.interrupted = False
+        self._grams = Grams(self._add_up)
+
+    @property
+    def grams(self) -> Grams | None:
+        """Gives Gram matrices; None where there are no samples to gather them from."""
+        return None if self._request.calibration is None else self._grams
 
     @property
     def available(self) -> bool:
@@ -49,38 +58,62 @@ class Calibration:
             UsageError: There are no samples, or the files are of another model or know too little.
             OnnxoptError: The model does not run on the samples.
         """
+        return self._statistics(model, wants, self._request.stats_out)
+
+    def service(self, mode: str) -> Observe | None:
+        """What gives statistics to the passes of a mode; None where there is nothing to gather from.
+
+        Where several modes are tried, the file of statistics is that of the one which cannot do without.
+        """
+        if not self.available:
+            return None
+        if mode == "static" or self._request.mode != "auto":
+            return self
+        return functools.partial(self._statistics, stats_out=None)
+
+    def _statistics(
+        self, model: ir.Model, wants: Mapping[str, Wants], stats_out: str | None
+    ) -> Statistics:
         from ..runtime.calibration.identity import identity
 
         fingerprint = identity(model)
         if self._given is not None:
             return self._looked_up(fingerprint, wants)
-        key = fingerprint, repr(sorted((name, str(w)) for name, w in wants.items()))
-        if key not in self._known:
-            self._known[key] = self._gather(model, fingerprint, wants)
-        return self._known[key]
+        if self._request.explain:
+            wants = {name: _with_histogram(want) for name, want in wants.items()}
+        for known in self._known:
+            if known.fingerprint == fingerprint and _covers(known, wants):
+                return known
+        found = self._gather(model, fingerprint, wants, stats_out)
+        self._known.append(found)
+        return found
 
     def _looked_up(self, fingerprint: str, wants: Mapping[str, Wants]) -> Statistics:
         assert self._given is not None
-        self._given.check_model(fingerprint)
+        try:
+            self._given.check_model(fingerprint)
+        except UsageError as error:
+            raise UnobservedError(str(error)) from None
         missing = [name for name in wants if name not in self._given.tensors]
         if missing:
             files = ", ".join(self._request.stats_in)
-            raise UsageError(
+            raise UnobservedError(
                 f"{files}: lacks {missing[0]!r} and {len(missing) - 1} more values; calibrate with the options "
                 "that are used now"
             )
         return self._given
 
-    def _gather(self, model: ir.Model, fingerprint: str, wants: Mapping[str, Wants]) -> Statistics:
+    def _gather(
+        self,
+        model: ir.Model,
+        fingerprint: str,
+        wants: Mapping[str, Wants],
+        stats_out: str | None,
+    ) -> Statistics:
         from ..runtime.calibration.observe import observe
 
-        samples = self._request.calibration
-        if samples is None:
-            raise UsageError(
-                "quantisation with fixed scales needs calibration data: give some with --calibrate, or "
-                "statistics with --stats-in"
-            )
-        checkpoint = None if self._request.stats_out is None else Path(self._request.stats_out)
+        samples = self._samples()
+        checkpoint = None if stats_out is None else Path(stats_out)
         found = observe(
             model,
             samples.source,
@@ -98,6 +131,50 @@ class Calibration:
         self.notes += found.notes
         self.notes += [f"{name}: not observed: {why}" for name, why in found.refused.items()]
         return found.statistics
+
+    def _add_up(self, model: ir.Model, names: Sequence[str], into: Path) -> Mapping[str, Path]:
+        from ..runtime.calibration.grams import sum_grams
+
+        samples = self._samples()
+        found = sum_grams(
+            model,
+            samples.source,
+            names,
+            into,
+            options=samples.reading(),
+            state=samples.state,
+            provider=provider_of(self._options),
+            custom_op_libraries=[str(lib) for lib in self._options.custom_op_libraries],
+            timeout_s=self._options.timeout,
+            on_progress=_shown(self._options),
+        )
+        self.interrupted = self.interrupted or not found.finished
+        self.notes += [f"{name}: not observed: {why}" for name, why in found.refused.items()]
+        return found.files
+
+    def _samples(self) -> Samples:
+        samples = self._request.calibration
+        if samples is None:
+            raise UsageError(
+                "quantisation with fixed scales needs calibration data: give some with --calibrate, or "
+                "statistics with --stats-in"
+            )
+        return samples
+
+
+def _with_histogram(want: Wants) -> Wants:
+    """With what losses are told from; passes that want channels choose no scales yet."""
+    return want if want.channels is not None else want | Wants(histogram=True)
+
+
+def _covers(known: Statistics, wants: Mapping[str, Wants]) -> bool:
+    """Whether statistics have all that is wanted: those of a model do for it with fewer layers quantised."""
+    return all(
+        name in known.tensors
+        and (known.tensors[name].histogram is not None or not want.histogram)
+        and want.channels in (None, known.tensors[name].wants.channels)
+        for name, want in wants.items()
+    )
 
 
 def provider_of(options: Options) -> str:

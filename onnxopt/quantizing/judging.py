@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ..runtime.facts import InputSpec
     from ..runtime.quality.budget import Budget
     from ..runtime.quality.figures import Quality
+    from ..runtime.quality.inner import Powers
+    from ..runtime.quality.job import Reading
 
 FLOOR = "snr=20"
 """What is asked for by default: a hundredth of the outputs' power may be noise."""
@@ -52,23 +54,51 @@ class Judge:
             candidates: Their files.
             limit: How many samples to use at most.
         """
-        from ..runtime.quality.job import Reading
         from ..runtime.quality.measuring import measure_quality
 
-        samples = self._samples
-        reading = Reading(
-            samples.source, list(self._specs), samples.reading(limit), dict(samples.state)
-        )
         function = self.budget.function
         return measure_quality(
             self._reference,
             candidates,
-            reading,
+            self._reading(limit),
             metrics=[function] if function else [],
             limit=limit,
             provider=provider_of(self._options),
             custom_op_libraries=[str(lib) for lib in self._options.custom_op_libraries],
             timeout_s=self._options.timeout,
+        )
+
+    def look_inside(
+        self, reference: Path, candidate: Path, values: Mapping[str, str]
+    ) -> dict[str, Powers]:
+        """Tells how close values inside a candidate are.
+
+        Args:
+            reference: The float model that has them.
+            candidate: Its file.
+            values: Name in the reference -> name in the candidate.
+
+        Raises:
+            ModelError: One of the models does not run with them as outputs.
+        """
+        from ..runtime.quality.inner import measure_inner
+
+        return measure_inner(
+            reference,
+            candidate,
+            values,
+            self._reading(None),
+            provider=provider_of(self._options),
+            custom_op_libraries=[str(lib) for lib in self._options.custom_op_libraries],
+            timeout_s=self._options.timeout,
+        )
+
+    def _reading(self, limit: int | None) -> Reading:
+        from ..runtime.quality.job import Reading
+
+        samples = self._samples
+        return Reading(
+            samples.source, list(self._specs), samples.reading(limit), dict(samples.state)
         )
 
     def holds(self, quality: Quality) -> bool:

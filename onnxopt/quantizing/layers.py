@@ -22,11 +22,13 @@ class Layer:
         name: What it is called on the command line: its name, or its result's.
         op_type: Its operator.
         macs: Multiply-accumulate operations of a run, symbolic dims counting as 1.
+        result: The value that it makes.
     """
 
     name: str
     op_type: str
     macs: int
+    result: str = ""
 
 
 def layers_of(model: ir.Model, table: Quantization, mode: str) -> list[Layer]:
@@ -48,7 +50,7 @@ def layers_of(model: ir.Model, table: Quantization, mode: str) -> list[Layer]:
             continue
         name = node.name or node.outputs[0].name or ""
         if name:
-            found.append(Layer(name, node.op_type, _macs(node, facts)))
+            found.append(Layer(name, node.op_type, _macs(node, facts), node.outputs[0].name or ""))
     return found
 
 

@@ -73,23 +73,38 @@ class Mender:
         self._deadline = deadline
         self._stage = stage
 
-    def mend(self, candidate: Candidate) -> Mended:
-        """Returns the candidate, or one with fewer layers quantised that is close enough, or the closest."""
+    def mend(self, candidate: Candidate, pays: Callable[[Quality], bool]) -> Mended:
+        """Returns the candidate, or one with fewer layers quantised that is close enough, or the closest.
+
+        Args:
+            candidate: What to mend.
+            pays: Tells by how close the candidate is whether to try: mending takes a long time.
+        """
         quality = self._judge.look([candidate.path])[0]
         mended = Mended(candidate, quality)
         if self._judge.holds(quality) or quality.failure:
             return mended
+        if not pays(quality):
+            return mended
         layers = layers_of(self._workshop.prepared.peek(), self._workshop.table, candidate.mode)
-        mended.shares = self._shares(candidate, layers)
+        mended.shares = self.shares(candidate, layers)
         order = [share.layer for share in mended.shares if share.gain > 0]
         total = sum(layer.macs for layer in layers) or 1
         allowed = _affordable(order, _MOST * total)
         self._fewest(mended, allowed)
         return mended
 
-    def _shares(self, candidate: Candidate, layers: Sequence[Layer]) -> list[Share]:
-        """Measures each layer's share, cheap layers first, as long as there is time."""
-        base = _noise(self._judge.look([candidate.path], _QUICK)[0])
+    def shares(self, candidate: Candidate, layers: Sequence[Layer]) -> list[Share]:
+        """Measures each layer's share, cheap layers first, as long as there is time.
+
+        Args:
+            candidate: Of which one layer after another is left in float.
+            layers: Those to try.
+
+        Returns:
+            The shares, the most gain for what it costs first.
+        """
+        base = noise(self._judge.look([candidate.path], _QUICK)[0])
         found: list[Share] = []
         queue = sorted(layers, key=lambda layer: layer.macs)
         total = sum(layer.macs for layer in layers) or 1
@@ -102,7 +117,7 @@ class Mender:
             for layer, quality in zip(
                 batch, self._judge.look([m.path for m in made], _QUICK), strict=True
             ):
-                found.append(Share(layer, base - _noise(quality)))
+                found.append(Share(layer, base - noise(quality)))
             for one in made:
                 self._workshop.drop(one)
         return sorted(found, key=lambda s: -s.gain / (s.layer.macs / total + 1.0 / len(queue)))
@@ -153,7 +168,7 @@ def _affordable(order: Sequence[Layer], limit: float) -> list[Layer]:
     return found
 
 
-def _noise(quality: Quality) -> float:
+def noise(quality: Quality) -> float:
     """Noise over signal power."""
     overall = quality.overall
     return float("inf") if overall is None else 10.0 ** (-overall.snr_db / 10.0)

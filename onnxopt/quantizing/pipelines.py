@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..quantize.table import Quantization
-from .request import WEIGHT_METHODS, Request, names, option
+from .request import Request, names, option
 
 _TIDY = "prune-initializers, deduplicate-initializers, remove-dead-nodes"
 _UNWRITABLE = frozenset('";\n')
@@ -18,6 +18,8 @@ def body(
 ) -> str:
     """The passes that quantise an optimised model.
 
+    Outliers are tamed before dynamic quantisation, unless SmoothQuant, which does more, was asked for.
+
     Args:
         mode: ``static``, ``dynamic`` or ``weight-only``.
         request: What was asked for.
@@ -29,20 +31,27 @@ def body(
     left = names([*request.exclude, *(_pattern(name) for name in more)])
     if left:
         chosen.append(option("exclude", left))
-    steps = []
-    if request.smooth_quant is not None and mode != "weight-only":
-        steps.append(f"smooth-quant{{{option('alpha', request.smooth_quant)}}}")
+    steps = [foundation(mode, request)]
     if mode == "static":
         steps += _static(request, bits, chosen)
     elif mode == "dynamic":
         steps += _dynamic(request, table, bits, chosen)
     else:
         steps += _weights(request, chosen)
-    return ", ".join([*steps, _TIDY])
+    return ", ".join(step for step in (*steps, _TIDY) if step)
+
+
+def foundation(mode: str, request: Request) -> str:
+    """Those of the passes that make the float model that is then quantised: '' where that is the optimised one."""
+    steps = []
+    if request.smooth_quant is not None and mode != "weight-only":
+        steps.append(f"smooth-quant{{{option('alpha', request.smooth_quant)}}}")
+    if mode == "static":
+        steps += ["prequantize"] + (["equalize"] if request.equalize else [])
+    return ", ".join(steps)
 
 
 def _static(request: Request, bits: int, chosen: Sequence[str]) -> list[str]:
-    steps = ["prequantize"] + (["equalize"] if request.equalize else [])
     options = [
         option(key, value)
         for key, value in (
@@ -59,7 +68,7 @@ def _static(request: Request, bits: int, chosen: Sequence[str]) -> list[str]:
         options.append("symmetric=true")
     if request.bias_correct:
         options.append("bias_correct=true")
-    return [*steps, _call("quantize", [*options, *chosen])]
+    return [_call("quantize", [*options, *chosen])]
 
 
 def _dynamic(request: Request, table: Quantization, bits: int, chosen: Sequence[str]) -> list[str]:
@@ -71,18 +80,18 @@ def _dynamic(request: Request, table: Quantization, bits: int, chosen: Sequence[
         options.append(option("granularity", granularity))
     if bits != 8:
         options.append(f"bits={bits}")
-    return [_call("quantize-dynamic", [*options, *chosen])]
+    tame = [] if request.smooth_quant is not None else [_call("tame-outliers", chosen)]
+    return [*tame, _call("quantize-dynamic", [*options, *chosen])]
 
 
 def _weights(request: Request, chosen: Sequence[str]) -> list[str]:
-    options = [option("type", request.weights)] if request.weights else []
-    kind, _, size = request.granularity.partition(":")
-    if kind == "block":
-        options.append(f"block={size}")
-    elif kind:
-        options.append(option("granularity", kind))
-    if request.method in WEIGHT_METHODS:
-        options.append(option("method", request.method))
+    stored = request.stored
+    options = [
+        option("type", stored.weights),
+        option("block", stored.block),
+        option("method", stored.method),
+        f"symmetric={str(stored.symmetric).lower()}",
+    ]
     return [_call("quantize-weights", [*options, *chosen])]
 
 

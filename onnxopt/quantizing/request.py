@@ -16,9 +16,17 @@ if TYPE_CHECKING:
     from ..runtime.readers.options import ReaderOptions
 
 MODES = ("auto", "static", "dynamic", "weight-only")
-WEIGHT_METHODS = ("rtn", "hqq", "gptq", "hmse")
+WEIGHT_METHODS = ("rtn", "mse", "hqq", "gptq", "hmse")
 """How weights are rounded where they alone are quantised."""
+CALIBRATED = ("gptq", "hmse")
+WEIGHTS, BLOCK = "s8", "block:32"
+"""How weights are stored where they alone are quantised and nothing else was asked for."""
 SEPARATOR = ";"
+_NO_KERNEL = {
+    "fp8": "no kernel of onnxruntime's CPU provider computes with it, and s8 takes the same bytes and rounds more finely: "
+    "choose s8, or s4 with --mode weight-only",
+    "s32": "32 bits are for biases: choose s8 or u8",
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,30 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """How weights are stored where they alone are quantised.
+
+    Attributes:
+        weights: Their type.
+        block: How many share a scale, ``channel`` or ``tensor``.
+        method: How they are rounded.
+        symmetric: Whether 0 is stored as the middle.
+    """
+
+    weights: str
+    block: str
+    method: str
+    symmetric: bool
+
+    @property
+    def opset(self) -> int:
+        """The opset from which all of that exists."""
+        if self.block.isdecimal() or self.weights in ("s4", "u4"):
+            return 21
+        return 13 if self.block == "channel" else 10
+
+
+@dataclass(frozen=True)
 class Request:
     """A quantisation.
 
@@ -62,7 +94,7 @@ class Request:
         weights: The type of weights; the target's by default.
         granularity: ``tensor``, ``channel`` or ``block:N``; the target's by default.
         method: How ranges of activations are chosen; the target's by default.
-        symmetric: Whether 0 is stored as the middle.
+        symmetric: Whether 0 is stored as the middle; None for what suits: 4-bit weights have zero points then.
         equalize: Whether weights of consecutive layers are balanced first.
         bias_correct: Whether the mean error of weights is taken out of biases.
         smooth_quant: The share of the difficulty that goes from activations to weights; None for none.
@@ -73,6 +105,8 @@ class Request:
         max_drop: How much may be lost, ``METRIC=VALUE``; a floor that suits most by default.
         strict_fusion: Whether a node that should compute in integers and does not is an error.
         budget: Seconds that measuring and mending may take.
+        explain: Whether more is found out than the result needs: calibration gathers histograms whatever the method, and
+            what single layers cost is measured while the budget lasts.
     """
 
     mode: str = "auto"
@@ -82,7 +116,7 @@ class Request:
     weights: str = ""
     granularity: str = ""
     method: str = ""
-    symmetric: bool = False
+    symmetric: bool | None = None
     equalize: bool = False
     bias_correct: bool = False
     smooth_quant: str | None = None
@@ -93,19 +127,20 @@ class Request:
     max_drop: str | None = None
     strict_fusion: bool = False
     budget: float = 180.0
+    explain: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UsageError(f"no mode {self.mode!r}; there are: {', '.join(MODES)}")
         check_lists(include=self.include, exclude=self.exclude, stats_in=self.stats_in)
         for name in (self.activations, self.weights):
+            if name in ("fp8", "s32"):
+                raise UsageError(f"{name}: {_NO_KERNEL[name]}")
             if name:
                 qtype(name)
-        if self.mode == "weight-only" and self.method not in ("", *WEIGHT_METHODS):
-            raise UsageError(
-                f"no method {self.method!r} to round weights; there are: {', '.join(WEIGHT_METHODS)}"
-            )
-        if self.method and self.mode != "weight-only":
+        if self.mode != "auto":
+            self.check(self.mode)
+        elif self.method not in WEIGHT_METHODS and self.method:
             parse_method(self.method)
         _check_images(self.calibration, self.evaluation)
         if self.granularity not in ("", "tensor", "channel"):
@@ -114,6 +149,10 @@ class Request:
                 raise UsageError(
                     f"no granularity {self.granularity!r}; choose tensor, channel or block:N, such as block:32"
                 )
+        if self.max_drop is not None and self.judged_on is None:
+            raise UsageError(
+                f"--max-drop {self.max_drop}: there are no samples to judge on: give some with --calibrate or --eval"
+            )
         for name in (*self.include, *self.exclude):
             if '"' in name or SEPARATOR in name:
                 raise UsageError(f"cannot name {name!r} here: it holds a quote or a semicolon")
@@ -122,6 +161,63 @@ class Request:
                 "static quantisation needs calibration data: give some with --calibrate, or statistics with "
                 "--stats-in; or quantise with --mode dynamic"
             )
+
+    def check(self, mode: str) -> None:
+        """Refuses what means nothing in a mode.
+
+        Raises:
+            UsageError: An option does not go with the mode.
+        """
+        if mode == "weight-only":
+            self._check_weights()
+            return
+        if self.method:
+            parse_method(self.method)
+        if self.weights in ("s4", "u4", "s16", "u16"):
+            raise UsageError(
+                f"no kernel multiplies {self.weights} weights with integers: choose s8 or u8, or store weights alone "
+                "in 4 bits, with --mode weight-only"
+            )
+        if self.granularity.startswith("block:"):
+            raise UsageError(
+                "no kernel multiplies integers whose scales are by block: choose channel or tensor, or "
+                "--mode weight-only"
+            )
+        if mode == "dynamic" and self.activations not in ("", "u8"):
+            raise UsageError(
+                f"dynamic quantisation stores activations as u8, not {self.activations}: leave out --activations, "
+                "or choose --mode static"
+            )
+
+    def _check_weights(self) -> None:
+        if self.activations:
+            raise UsageError(
+                "activations stay in float where weights alone are quantised: leave out --activations, or choose "
+                "another --mode"
+            )
+        if self.weights not in ("", "s4", "u4", "s8", "u8"):
+            raise UsageError(f"weights alone are stored as s4, u4, s8 or u8, not {self.weights}")
+        if self.method and self.method not in WEIGHT_METHODS:
+            raise UsageError(
+                f"no method {self.method!r} to round weights; there are: {', '.join(WEIGHT_METHODS)}"
+            )
+        if self.method in CALIBRATED and self.calibration is None:
+            raise UsageError(
+                f"{self.method} rounds weights by what they are multiplied with: give samples with --calibrate; "
+                "--method hqq goes without"
+            )
+
+    @property
+    def stored(self) -> Stored:
+        """How weights are stored where they alone are quantised."""
+        kind, _, size = (self.granularity or BLOCK).partition(":")
+        weights = self.weights or WEIGHTS
+        few = weights in ("s4", "u4")
+        method = self.method or ("gptq" if few and self.calibration is not None else "rtn")
+        if kind == "tensor" and not self.method:
+            method = "rtn"
+        symmetric = not few if self.symmetric is None else self.symmetric
+        return Stored(weights, size or kind, method, symmetric)
 
     def but(self, **changes: Any) -> Request:
         """The same request with some changes."""

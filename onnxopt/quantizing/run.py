@@ -9,32 +9,38 @@ from typing import TYPE_CHECKING
 
 from ..compiler.aim import aim, aimed
 from ..compiler.compile import optimise, require_runtime
-from ..compiler.repair import Repair
 from ..compiler.staging import Origin, check_output
 from ..errors import MismatchError, UsageError
 from ..quantize.table import Quantization
 from .account import WORTH, Account, Trial
 from .calibrating import Calibration, provider_of
+from .inspecting import explain
 from .judging import FLOOR, Judge
 from .layers import layers_of
-from .mending import Mender
+from .mending import Mender, noise
+from .methods import closest
 from .refusing import overridable, reasons, refuse_quantised
 from .request import Request
 from .speed import first_of, race, sample
+from .straight import MODE, nothing, straight, suits
+from .strict import Strict
 from .workshop import Candidate, Workshop
 
 if TYPE_CHECKING:
     from ..compiler.options import Options
     from ..compiler.result import Result
     from ..compiler.staging import Source
-    from ..pipeline.manager import Outcome
+    from ..runtime.quality.figures import Quality
 
 _BY_CHANNEL = 13
-_BY_BLOCK = 21
+_WIDE = 21
 _TIMING = 20.0
 _SHOWN = 20
 _VALIDATED = 4
 """Samples of the user's that the result is compared with the original on, where none are given for that."""
+_MOSTLY = 0.9
+_HOPELESS = 10.0**1.5
+"""With so many times another mode's noise, a model would lose most of its integers to mending."""
 
 
 def quantise(source: Source, output: Path | None, request: Request, options: Options) -> Result:
@@ -72,6 +78,8 @@ class _Job:
         self._calibration = Calibration(request, options)
         self._bits = weight_bits(provider_of(options))
         self._deadline = time.monotonic() + request.budget
+        self._measured: dict[str, dict[str, float]] = {}
+        self._mode = _mode(request, options)
         self.notes: list[str] = []
 
     def run(self, source: Source, output: Path | None) -> Result:
@@ -79,12 +87,20 @@ class _Job:
             self._origin, self._request, self._options, self._calibration, self._bits
         )
         with workshop:
+            if suits(self._origin, self._request, self._options, self._mode):
+                passes = f"O2, {workshop.pipeline(MODE, ())}"
+                return straight(source, output, self._origin, passes, self._options, self.notes)
             account, candidate = self._decide(workshop)
             passes = f"O2, {candidate.pipeline}"
-            options = dataclasses.replace(self._options, passes=passes, observe=self._calibration)
+            options = dataclasses.replace(
+                self._options,
+                passes=passes,
+                observe=self._calibration.service(candidate.mode),
+                grams=self._calibration.grams,
+            )
             if self._request.strict_fusion:
                 _refuse_unfused(account)
-            result = optimise(source, output, self._validated(options, workshop), repairer=_Strict)
+            result = optimise(source, output, self._validated(options, workshop), repairer=Strict)
         result.quantisation = account
         return result
 
@@ -111,7 +127,8 @@ class _Job:
         made: dict[str, Candidate] = {}
         modes = self._modes(workshop)
         for mode in modes:
-            trial, candidate = self._try(workshop, judge, mode)
+            holding = [t for t in account.trials if t.quality and t.holds and not t.why]
+            trial, candidate = self._try(workshop, judge, mode, next(iter(holding), None))
             account.trials.append(trial)
             if candidate is not None:
                 made[mode] = candidate
@@ -121,15 +138,16 @@ class _Job:
                 f"{self._origin.label}: nothing could be quantised{reasons(made.values())}"
             )
         self._conclude(account, made[account.mode])
+        self._explain(account, workshop, made[account.mode], judge)
         return account, made[account.mode]
 
     def _modes(self, workshop: Workshop) -> list[str]:
         """The modes to try."""
-        if self._request.mode != "auto":
-            return [self._request.mode]
         model, table = workshop.prepared.peek(), workshop.table
-        if table.mode == "weight-only":
-            return [table.mode]
+        if self._mode == MODE and not layers_of(model, table, MODE):
+            raise UsageError(nothing(self._origin.label))
+        if self._mode != "auto":
+            return [self._mode]
         static = layers_of(model, table, "static")
         dynamic = layers_of(model, table, "dynamic")
         if not static and not dynamic:
@@ -143,34 +161,90 @@ class _Job:
         if static and self._calibration.available:
             modes.append("static")
         if dynamic and products > 0.5:
-            modes.append("dynamic")
+            # First where there is little else: it needs no ranges, and static need not be mended where it is far off.
+            modes.insert(0 if products > _MOSTLY else len(modes), "dynamic")
         if not modes:
             raise UsageError(
                 f"{self._origin.label}: most of its work is convolutions, whose quantisation needs calibration "
                 "data: give some with --calibrate"
             )
-        return modes
+        return self._fitting(modes)
+
+    def _fitting(self, modes: list[str]) -> list[str]:
+        """The modes in which what was asked for means something."""
+        fitting, refusals = list[str](), list[UsageError]()
+        for mode in modes:
+            try:
+                self._request.check(mode)
+                fitting.append(mode)
+            except UsageError as error:
+                refusals.append(error)
+        if not fitting:
+            raise refusals[0]
+        return fitting
 
     def _try(
-        self, workshop: Workshop, judge: Judge | None, mode: str
+        self, workshop: Workshop, judge: Judge | None, mode: str, rival: Trial | None
     ) -> tuple[Trial, Candidate | None]:
         self._options.stage(f"quantising ({mode})")
-        candidate = workshop.make(mode)
         trial = Trial(mode)
+        if mode == "static" and judge is not None and not self._request.method:
+            candidate, trial.methods = closest(workshop, judge, self._request)
+        else:
+            candidate = workshop.make(mode)
         trial.layers = len(layers_of(workshop.prepared.peek(), workshop.table, mode))
         if not candidate.changed:
             trial.why = "nothing could be quantised"
             return trial, candidate
         if judge is not None:
-            mender = Mender(workshop, judge, self._deadline, self._options.stage)
-            mended = mender.mend(candidate)
+            mender = self._mender(workshop, judge)
+            whole = candidate
+            mended = mender.mend(
+                candidate, lambda quality: self._pays(quality, rival, trial, workshop, whole)
+            )
             candidate, trial.quality = mended.candidate, mended.quality
             trial.holds = judge.holds(mended.quality)
             trial.back = [layer.name for layer in mended.back]
+            self._measured[mode] = {s.layer.name: s.gain for s in mended.shares}
             trial.shares = [(s.layer.name, s.layer.op_type, s.gain) for s in mended.shares][:_SHOWN]
             trial.why = mended.quality.failure
-        self._time(trial, workshop, candidate)
+        useful = trial.holds or rival is None
+        if trial.back or (useful and trial.ratio is None):
+            self._time(trial, workshop, candidate)
         return trial, candidate
+
+    def _pays(
+        self,
+        quality: Quality,
+        rival: Trial | None,
+        trial: Trial,
+        workshop: Workshop,
+        candidate: Candidate,
+    ) -> bool:
+        """Whether a candidate that is not close enough is worth mending beside one of another mode that is.
+
+        Mending only makes it slower; so where it is far off, or no faster to begin with, it is left as it is.
+        """
+        if rival is None or rival.quality is None:
+            return True
+        if noise(quality) > _HOPELESS * noise(rival.quality):
+            return False
+        self._time(trial, workshop, candidate)
+        return trial.ratio is None or rival.ratio is None or trial.ratio < WORTH * rival.ratio
+
+    def _mender(self, workshop: Workshop, judge: Judge) -> Mender:
+        return Mender(workshop, judge, self._deadline, self._options.stage)
+
+    def _explain(
+        self, account: Account, workshop: Workshop, candidate: Candidate, judge: Judge | None
+    ) -> None:
+        """Tells what each layer costs; measured, where a report is wanted and there is time."""
+        measured = self._measured.get(account.mode, {})
+        if self._request.explain and judge is not None and not measured:
+            layers = layers_of(workshop.prepared.peek(), workshop.table, account.mode)
+            shares = self._mender(workshop, judge).shares(candidate, layers)
+            measured = {share.layer.name: share.gain for share in shares}
+        explain(account, workshop, candidate, judge, measured)
 
     def _time(self, trial: Trial, workshop: Workshop, candidate: Candidate) -> None:
         feed = sample(workshop.prepared.peek(), self._request.judged_on)
@@ -209,25 +283,6 @@ class _Job:
         account.fusion = prove(candidate.path, provider=provider_of(self._options))
 
 
-class _Strict(Repair):
-    """Does not mend a result by leaving it in float: that would be another model than was measured."""
-
-    def first_bad(self, outcome: Outcome) -> int | None:
-        """Numbers the rewrite after which an outcome fails.
-
-        Raises:
-            MismatchError: It is one that quantises.
-        """
-        position = super().first_bad(outcome)
-        if position and outcome.sites[position - 1].startswith("quantize"):
-            reason = "" if self.validation is None else f" ({self.validation.reason})"
-            raise MismatchError(
-                "the quantised model has nothing to do with the original on the samples that it is compared on"
-                f"{reason}: calibrate on samples like those (--calibrate), or leave layers in float (--exclude)"
-            )
-        return position
-
-
 def _told(trial: Trial) -> str:
     quality = trial.quality
     if quality is None or quality.overall is None:
@@ -261,15 +316,24 @@ def _refuse_unfused(account: Account) -> None:
     )
 
 
+def _mode(request: Request, options: Options) -> str:
+    """The mode asked for; where none was, that of the target, if it has one only."""
+    table = aim(options.target).target.quantize or Quantization()
+    if request.mode == "auto" and table.mode == MODE:
+        request.check(MODE)
+        return MODE
+    return request.mode
+
+
 def _opset(origin: Origin, request: Request, options: Options) -> tuple[Options, str]:
     """Raises the opset where what is asked for begins later, unless the user chose one."""
     table = aim(options.target).target.quantize or Quantization()
     granularity = request.granularity or table.granularity
     least = 10 if granularity == "tensor" else _BY_CHANNEL
-    if granularity.startswith("block") or request.mode == "weight-only":
-        least = _BY_BLOCK
-    if "16" in request.activations or request.weights.endswith("4"):
-        least = _BY_BLOCK
+    if _mode(request, options) == MODE:
+        least = request.stored.opset
+    if "16" in request.activations:
+        least = _WIDE
     imports = origin.peek().opset_imports
     version = imports.get("", imports.get("ai.onnx", 0))
     if options.opset is not None or version >= least or not version:

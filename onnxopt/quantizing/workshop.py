@@ -72,8 +72,10 @@ class Workshop:
     ) -> None:
         self._origin = origin
         self._request = request
-        self._options = dataclasses.replace(options, observe=calibration)
+        self._options = dataclasses.replace(options, grams=calibration.grams)
+        self._calibration = calibration
         self._bits = bits
+        self._settled: dict[str, Request] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="onnxopt-")
         self._count = 0
 
@@ -109,6 +111,14 @@ class Workshop:
         outcome = run_pipeline(self.prepared, after, self._options, quiet=True)
         return self._write(outcome.model)
 
+    def foundation(self, mode: str) -> Path:
+        """The float model that a mode quantises: the prepared one, with what is moved between layers first."""
+        steps = pipelines.foundation(mode, self._request)
+        if not steps:
+            return self.prepared.path
+        outcome = run_pipeline(self.prepared, steps, self._options, quiet=True)
+        return self._write(outcome.model)
+
     @property
     def preparing(self) -> str:
         """The passes before those that quantise."""
@@ -129,14 +139,20 @@ class Workshop:
             OnnxoptError: The request does not fit the model.
         """
         text = self.pipeline(mode, left, request)
-        outcome = run_pipeline(self.prepared, text, self._options, quiet=True)
+        options = dataclasses.replace(self._options, observe=self._calibration.service(mode))
+        outcome = run_pipeline(self.prepared, text, options, quiet=True)
         return Candidate(mode, left, self._write(outcome.model), outcome, text)
 
     def pipeline(self, mode: str, left: tuple[str, ...], request: Request | None = None) -> str:
         """The passes that make a candidate from the prepared model."""
-        text = pipelines.body(mode, request or self._request, self.table, self._bits, left)
+        request = request or self._settled.get(mode, self._request)
+        text = pipelines.body(mode, request, self.table, self._bits, left)
         after = pipeline_of(aim(self._options.target).target) if mode != "static" else ""
         return ", ".join(part for part in (text, after) if part)
+
+    def settle(self, mode: str, request: Request) -> None:
+        """Says what candidates of a mode are made by from now on, instead of what was asked for."""
+        self._settled[mode] = request
 
     def drop(self, candidate: Candidate) -> None:
         """Deletes a candidate's file."""

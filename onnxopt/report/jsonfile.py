@@ -41,10 +41,20 @@ def write(path: Path, data: object) -> None:
     Raises:
         ModelError: It cannot be written there.
     """
-    text = dumps(data) + "\n"
+    write_text(path, dumps(data) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file in UTF-8, whole or not at all.
+
+    Raises:
+        ModelError: It cannot be written there.
+    """
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text)  # a pipe or a device: there is nothing to replace
+            path.write_text(
+                text, encoding="utf-8"
+            )  # a pipe or a device: there is nothing to replace
             return
         _replace(path, text)
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from ..quantizing.account import Account, Trial
     from ..runtime.fusion.report import FusionReport
 
-_SHARES = 8
+_WORST = 3
 _UNFUSED = 8
 
 
@@ -26,8 +25,9 @@ def render(out: Console, account: Account) -> None:
     line.append(f"{account.mode}, {_speed(account)}", style="not bold")
     out.print(line)
     out.print(_trials(account))
+    _methods(out, account)
     _back(out, account.chosen)
-    _shares(out, account.chosen)
+    _worst(out, account)
     _fusion(out, account)
     for note in account.notes:
         out.print(f"\nNote: {one_line(note)}")
@@ -45,7 +45,14 @@ def _speed(account: Account) -> str:
 
 def _trials(account: Account) -> object:
     grid = table(
-        "mode", "layers", "in float", "SNR dB", "cosine", "top-1", "time", f"<{account.asked}"
+        "mode",
+        "layers",
+        "in float",
+        "SNR dB",
+        "cosine",
+        "top-1",
+        "time",
+        f"<{account.asked or 'verdict'}",
     )
     for trial in account.trials:
         quality = trial.quality
@@ -69,6 +76,17 @@ def _verdict(trial: Trial) -> str:
     return "holds" if trial.holds else "does not hold"
 
 
+def _methods(out: Console, account: Account) -> None:
+    """How ranges could have been chosen, the closest first."""
+    for trial in account.trials:
+        if trial.methods:
+            ranked = sorted(trial.methods.items(), key=lambda item: -item[1])
+            line = Text(f"\nRanges ({trial.mode})  ", style="bold")
+            told = ", ".join(f"{name} {snr:.1f}" for name, snr in ranked)
+            line.append(f"SNR in dB: {told}", style="not bold")
+            out.print(line)
+
+
 def _back(out: Console, trial: Trial) -> None:
     if not trial.back:
         return
@@ -76,17 +94,19 @@ def _back(out: Console, trial: Trial) -> None:
     out.print(Padding(Text(", ".join(map(printable, trial.back))), (0, 0, 0, 2), expand=False))
 
 
-def _shares(out: Console, trial: Trial) -> None:
-    """The layers that cost most accuracy, with the option that would leave each in float."""
-    rest = [share for share in trial.shares if share[0] not in trial.back and share[2] > 0]
-    if not rest:
+def _worst(out: Console, account: Account) -> None:
+    """The layers that cost most accuracy, with what would leave them in float."""
+    layers = [layer for layer in account.layers if layer["option"]]
+    worst = [layer for layer in layers if (layer["measured"] or 0.0) > 0]
+    heading = "Costs most accuracy"
+    if not worst:
+        worst = [layer for layer in layers if layer["noise"]]
+        heading = "Rounded most (--report measures what that costs)"
+    if not worst:
         return
-    out.print("\nWhat costs most accuracy now", style="bold")
-    grid = table("layer", "noise", "<to leave it in float")
-    for name, op_type, noise in rest[:_SHARES]:
-        option = f"--exclude {shlex.quote(name)}"
-        grid.add_row(f"{printable(name)} ({op_type})", f"{100 * noise:.3f}%", printable(option))
-    out.print(Padding(grid, (0, 0, 0, 2), expand=False))
+    out.print(f"\n{heading}; to leave one in float, add", style="bold")
+    for layer in worst[:_WORST]:
+        out.print(f"  {printable(layer['option'])}")
 
 
 def _fusion(out: Console, account: Account) -> None:

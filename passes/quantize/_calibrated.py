@@ -1,12 +1,13 @@
 """Rounding that needs data: the Gram matrices of the products' inputs, gathered for a few products at a time.
 
 They are large ([K, K] float64 each) and are only to be had of the model as it is before it changes. So these
-weights are rounded ahead, and kept in integers until they are written: an eighth of the model for 4 bits.
+weights are rounded ahead, and kept in integers until they are written: an eighth of the model for 4 bits. A weight that
+is multiplied with several inputs is rounded by the sum of their matrices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -37,7 +38,7 @@ def needed(context: Context, method: str) -> Grams:
 def compute(
     context: Context, method: str, act_order: bool, work: list[tuple[Product, Job]]
 ) -> Iterator[tuple[Job, str]]:
-    """Rounds weights ahead, in the order given but those of one input together.
+    """Rounds weights ahead, in the order given but those of the same inputs together.
 
     Args:
         context: The model, as it still is, and the service.
@@ -49,33 +50,49 @@ def compute(
         Each job that is to stay in float, and why. The others have their results.
     """
     service = needed(context, method)
-    by_input: dict[str, dict[Job, None]] = {}
+    read: dict[Job, dict[str, None]] = {}
     for product, job in work:
         value = product.node.inputs[0]
-        by_input.setdefault((value.name if value is not None else "") or "", {})[job] = None
-    for group in _groups(by_input):
-        grams = service(context.model, group)
-        for name in group:
-            jobs = [job for job in by_input[name] if job.done is None]
-            if name in grams:
-                rounding = _method(name, grams[name], method, act_order)
-                for job in jobs:
-                    job.done = job.compute(rounding)
-            else:
-                yield from ((job, "calibration has not seen the product's input") for job in jobs)
+        read.setdefault(job, {})[(value.name if value is not None else "") or ""] = None
+    by_inputs: dict[tuple[str, ...], list[Job]] = {}
+    for job, names in read.items():
+        by_inputs.setdefault(tuple(names), []).append(job)
+    for group in _groups(by_inputs):
+        grams = service(context.model, list(dict.fromkeys(name for key in group for name in key)))
+        for key in group:
+            gram = _sum(grams, key)
+            if gram is None:
+                reason = "calibration has not seen the product's input"
+                yield from ((job, reason) for job in by_inputs[key])
+                continue
+            rounding = _method(key[0], gram, method, act_order)
+            for job in by_inputs[key]:
+                job.done = job.compute(rounding)
 
 
-def _groups(by_input: Mapping[str, Mapping[Job, None]]) -> Iterator[list[str]]:
-    """Names of inputs whose Gram matrices fit in memory together."""
-    group: list[str] = []
+def _sum(grams: Mapping[str, Array], names: tuple[str, ...]) -> Array | None:
+    """The Gram matrix of all that a weight is multiplied with; None where nothing of it was seen."""
+    seen = [name for name in names if name in grams]
+    if not seen:
+        return None
+    total = grams[seen[0]]
+    for name in seen[1:]:
+        total = total + grams[name]
+    return total
+
+
+def _groups(by_inputs: Mapping[tuple[str, ...], Sequence[Job]]) -> Iterator[list[tuple[str, ...]]]:
+    """Names of inputs that are needed together, as many as have Gram matrices that fit in memory."""
+    group: list[tuple[str, ...]] = []
     size = 0
-    for name, jobs in by_input.items():
-        depth = next(iter(jobs)).columns.dims[0]
-        if group and size + 8 * depth * depth > _AT_ONCE:
+    for names, jobs in by_inputs.items():
+        depth = jobs[0].columns.dims[0]
+        needed_bytes = 8 * depth * depth * len(names)
+        if group and size + needed_bytes > _AT_ONCE:
             yield group
             group, size = [], 0
-        group.append(name)
-        size += 8 * depth * depth
+        group.append(names)
+        size += needed_bytes
     if group:
         yield group
 

@@ -15,6 +15,8 @@ from onnxopt.pipeline.base import Context
 from onnxopt.rewrite import Builder, Rewrite
 from onnxopt.rewrite.scopes import owner
 
+from ._marking import mark_dynamic
+
 RULE = "quantize-dynamic"
 
 
@@ -83,6 +85,7 @@ class Inputs:
         if self.context.editor.commit(rewrite) is None:
             build.discard()
             return False
+        mark_dynamic(rewrite.nodes)
         self._made[(value, graph)] = quantised
         return True
 

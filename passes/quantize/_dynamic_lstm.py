@@ -23,6 +23,7 @@ from onnxopt.rewrite import Builder, Rewrite
 from ._dense import SINGLE
 from ._dynamic_inputs import RULE
 from ._dynamic_weights import Scheme
+from ._marking import mark_dynamic
 
 _KERNEL = "DynamicQuantizeLSTM"
 _DOMAIN = "com.microsoft"
@@ -79,6 +80,7 @@ class DynamicLstm:
         if self.context.editor.commit(rewrite) is None:
             build.discard()
             return ""
+        mark_dynamic(rewrite.nodes)
         return None
 
     def _weight(

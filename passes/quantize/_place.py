@@ -16,6 +16,7 @@ from onnxopt.analysis.facts import Facts
 from onnxopt.pipeline.base import Context
 from onnxopt.quantize.affine import Affine, Array
 from onnxopt.quantize.correction import corrected
+from onnxopt.quantize.record import Kind
 from onnxopt.quantize.table import Weighted
 from onnxopt.quantize.types import QTYPES
 from onnxopt.rewrite.builder import Builder
@@ -24,12 +25,12 @@ from onnxopt.rewrite.provenance import record
 
 from ._correction import Means, correct_summand, mean_error
 from ._fits import channels_of, vector
+from ._marking import INTEGER
+from ._notes import Notes
 from ._plan import Plan, Planner
 from ._scales import Scheme, activation_scale, channel_axis, weight_scale
 
 RULE = "quantize"
-INTEGER = "onnxopt.integer"
-"""Metadata of nodes that are meant to compute in integers, for proving later that they do: ``static`` here."""
 
 
 class Placement:
@@ -42,6 +43,7 @@ class Placement:
         plan: What is quantised.
         scales: How, by value.
         scheme: The types of weights.
+        notes: Keeps a record.
         means: Of what weighted operators read, where biases are to be corrected.
     """
 
@@ -53,8 +55,10 @@ class Placement:
         plan: Plan,
         scales: Mapping[ir.Value, Affine],
         scheme: Scheme,
+        notes: Notes,
         means: Means | None = None,
     ) -> None:
+        self._notes = notes
         self._means = means or {}
         self._context = context
         self._facts: Facts = context.facts
@@ -103,6 +107,7 @@ class Placement:
                 node.replace_input_with(index, back)
         if made_here and value.is_graph_output():
             self._take_place(value, back)
+        self._notes.activation(value, back)
 
     def _reads_integers(self, node: ir.Node, value: ir.Value) -> bool:
         return node in self._plan.integer and value in self._planner.data(node)
@@ -145,7 +150,7 @@ class Placement:
         alike = self._shared.setdefault((weight, axis), [])
         back = next((v for v, a in alike if np.array_equal(a.scale, affine.scale)), None)
         if back is None:
-            back = self._stored(node, "weight", tensor, affine)
+            back = self._stored(node, "weight", tensor, affine, weight)
             alike.append((back, affine))
         node.replace_input_with(form.weight, back)
         if self._scheme.correct_bias:
@@ -208,7 +213,8 @@ class Placement:
         shape = steps.shape if steps.ndim else ()
         axis = 0 if steps.ndim else None
         affine = Affine(QTYPES["s32"], steps, np.zeros(shape, np.int64), axis)
-        node.replace_input_with(index, self._stored(node, "bias", ir.tensor(numbers), affine))
+        back = self._stored(node, "bias", ir.tensor(numbers), affine, node.inputs[index])
+        node.replace_input_with(index, back)
 
     def _constants(self, node: ir.Node) -> None:
         """Stores constant operands of operators without weights as activations are."""
@@ -222,22 +228,29 @@ class Placement:
             low, high = float(numbers.min(initial=0.0)), float(numbers.max(initial=0.0))
             unlimited = (-np.inf, np.inf)
             affine = self._planner.stored(activation_scale((low, high), unlimited, self._scheme))
-            node.replace_input_with(index, self._stored(node, "operand", tensor, affine))
+            back = self._stored(node, "operand", tensor, affine, value)
+            node.replace_input_with(index, back)
 
     def _stored(
-        self, node: ir.Node, hint: str, tensor: ir.TensorProtocol, affine: Affine
+        self,
+        node: ir.Node,
+        kind: Kind,
+        tensor: ir.TensorProtocol,
+        affine: Affine,
+        value: ir.Value | None,
     ) -> ir.Value:
         """A constant kept in integers and read back."""
         build = self._builder(node)
         scale, zero = _constants_of(build, affine)
         shape = tuple(int(d) for d in tensor.shape.numpy())
         stored = build.lazy(
-            f"{hint}_quantized",
+            f"{kind}_quantized",
             affine.qtype.dtype,
             shape,
             lambda: affine.quantised(np.asarray(tensor.numpy())),
         )
         back = build.op("DequantizeLinear", stored, scale, zero, axis=affine.axis)
+        self._notes.constant(kind, value, back, affine, node, tensor)
         self._insert(build, node, after=False, origin=[node])
         return back
 

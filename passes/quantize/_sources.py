@@ -13,11 +13,13 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxopt.analysis.facts import Facts
+from onnxopt.pipeline.base import Context
 from onnxopt.rewrite.scopes import owner
 from onnxopt.rewrite.uses import has_one_use, use_count
 
 from ..fuse._channels import Array, dims, scaled
 from ._layers import FLOAT, STANDARD
+from ._scaling import replace_constant
 
 _DEPTH = 6
 _NORMS = frozenset({"LayerNormalization", "RMSNormalization"})
@@ -55,6 +57,21 @@ class Part:
             return scaled(self.tensor, inverse)
         numbers = np.broadcast_to(self.tensor.numpy(), self.shape).astype(np.float64)
         return (numbers * inverse).astype(np.float32)
+
+    def divide(self, context: Context, rule: str, factor: Array) -> None:
+        """Lets the node read the constant divided as it is now: another value may have scaled its rows since it was found.
+
+        Args:
+            context: The model and the services.
+            rule: Who does it.
+            factor: By what: float64 [channels].
+        """
+        tensor = context.facts.const_tensor(self.node.inputs[self.index])
+        assert tensor is not None
+        now = Part(self.node, self.index, tensor, self.shape, self.axis)
+        replace_constant(
+            context, rule, self.node, self.index, "scale", self.shape, lambda: now.divided(factor)
+        )
 
 
 class Sources:

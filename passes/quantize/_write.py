@@ -40,6 +40,13 @@ def integer_weight(build: Builder, product: Product, job: Job) -> ir.Value:
     return build.like(node, node.inputs[0], weight)
 
 
+def product_of(result: ir.Value) -> ir.Node:
+    """The node that makes a product."""
+    node = result.producer()
+    assert node is not None
+    return node
+
+
 def _tensor(job: Job, part: str) -> ir.TensorProtocol:
     """A tensor that is computed when it is written, unless the weight is small."""
     if job.done is not None or job.columns.tensor.nbytes <= _LAZY_ABOVE:

@@ -26,6 +26,7 @@ from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.scopes import differentiates
 
 from ._correction import channel_means, channel_wants
+from ._notes import Notes
 from ._place import RULE, Placement
 from ._plan import MARKS, Plan, Planner
 from ._scales import Scheme, activation_scales
@@ -75,6 +76,8 @@ class Quantize(Pass):
     def run(self, context: Context) -> int:
         """Quantises the main graph; bodies and functions stay as they are.
 
+        What was quantised, a `Record`, is in ``context.details`` under the pass's name.
+
         Raises:
             UsageError: There is no calibration data, an option means nothing here, or the model is quantised already.
         """
@@ -105,7 +108,9 @@ class Quantize(Pass):
 
         scales = activation_scales(context.facts, plan, scheme, range_of)
         means = channel_means(plan, statistics) if self.bias_correct else None
-        Placement(context, graph, planner, plan, scales, scheme, means).run()
+        notes = Notes(plan, scales, statistics.tensors)
+        Placement(context, graph, planner, plan, scales, scheme, notes, means).run()
+        context.details[RULE] = notes.record
         context.refresh()
         return len(plan.integer)
 

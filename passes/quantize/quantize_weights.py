@@ -39,11 +39,12 @@ from onnxopt.rewrite.uses import use_count
 
 from . import _calibrated
 from ._columns import Columns
+from ._marking import INTEGER
 from ._products import Product, find
 from ._request import CALIBRATED, Request, read
 from ._selection import Selection
 from ._stored import Job, Slot, with_fit
-from ._write import integer_weight
+from ._write import integer_weight, product_of
 
 RULE = "quantize-weights"
 _IR_WITH_INT4 = 10
@@ -60,7 +61,8 @@ class QuantizeWeights(Pass):
         method: ``rtn`` (round to nearest), ``mse`` (narrows ranges), ``hqq`` (without data, spares outliers), or with
             calibration data ``hmse`` and ``gptq``.
         symmetric: Whether 0 is stored as the middle of the type; zero points cost little and lessen the error.
-        act_order: Whether ``gptq`` rounds the rows of the largest inputs first, on grids made before.
+        act_order: Whether ``gptq`` rounds the rows of the largest inputs first, on grids made before;
+            mostly a little closer.
         include: Nodes (by name, or by that of a result or weight) and operators to take, patterns of the shell, ``;``
             between; all by default.
         exclude: Those to leave, likewise.
@@ -76,7 +78,7 @@ class QuantizeWeights(Pass):
     block: str = "32"
     method: str = "rtn"
     symmetric: bool = True
-    act_order: bool = False
+    act_order: bool = True
     include: str = ""
     exclude: str = ""
 
@@ -176,6 +178,7 @@ def _commit(context: Context, request: Request, work: list[tuple[Product, Job]])
     pinned = pinned_names(context.model)
     readers = Counter(job for _, job in work)
     changed = 0
+    made: list[ir.Node] = []
     for product, job in work:
         job.spread = request.whole and readers[job] > 1
         build = context.editor.builder(product.node)
@@ -193,10 +196,21 @@ def _commit(context: Context, request: Request, work: list[tuple[Product, Job]])
             build.discard()
             continue
         changed += 1
+        made.append(product_of(result))
         _drop(product.value, pinned)
+    _mark(context, made)
     if changed and request.qtype.bits < 8:
         context.model.ir_version = max(context.model.ir_version, _IR_WITH_INT4)
     return changed
+
+
+def _mark(context: Context, made: list[ir.Node]) -> None:
+    """Notes which products read integers; a runtime's graph is searched for their names."""
+    seen = Counter(node.name for node in context.model.graph.all_nodes())
+    for node in made:
+        node.metadata_props[INTEGER] = "weight-only"
+        if not node.name or seen[node.name] > 1:
+            node.name = context.editor.names.fresh(node.name or node.op_type)
 
 
 def _drop(value: ir.Value, pinned: frozenset[str]) -> None:

@@ -24,7 +24,7 @@ from onnxopt.rewrite import where
 from onnxopt.rewrite.scopes import differentiates
 
 from ._readers import Product, is_candidate, products_of
-from ._scaling import admitted, replace_constant
+from ._scaling import admitted
 from ._sources import Part, Sources
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _smooth(context: Context, group: _Group, statistics: Statistics, alpha: floa
     if not admitted(context, RULE, group.place):
         return 0
     for part in group.parts:
-        _divide(context, part, factor)
+        part.divide(context, RULE, factor)
     for product in group.products:
         product.multiply(context, RULE, factor)
     return 1
@@ -174,13 +174,3 @@ def _factor(context: Context, group: _Group, seen: TensorStatistics, alpha: floa
 
 def _reading(context: Context, product: Product) -> Callable[[], Array]:
     return lambda: product.matrix(context.facts)
-
-
-def _divide(context: Context, part: Part, factor: Array) -> None:
-    # Divided as it is now: another value may have scaled the rows of the same matrix.
-    tensor = context.facts.const_tensor(part.node.inputs[part.index])
-    assert tensor is not None
-    now = Part(part.node, part.index, tensor, part.shape, part.axis)
-    replace_constant(
-        context, RULE, part.node, part.index, "scale", part.shape, lambda: now.divided(factor)
-    )

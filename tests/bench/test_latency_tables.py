@@ -18,10 +18,9 @@ from bench_lib.latency.results import (
     Round,
     Setting,
     Timing,
-    is_latency,
 )
 from bench_lib.latency.summary import duels, standing
-from bench_lib.results import Report
+from bench_lib.results import Report, kind_of
 
 ONE = Setting(1, 2)
 DRIFT = (1.0, 3.0, 2.0)  # the machine's slowness in each round
@@ -166,9 +165,9 @@ def test_markdown(report: LatencyReport) -> None:
 def test_report_survives_json(report: LatencyReport, tmp_path: Path) -> None:
     report.save(tmp_path / "latency.json")
     assert LatencyReport.load(tmp_path / "latency.json") == report
-    assert is_latency(tmp_path / "latency.json")
+    assert kind_of(tmp_path / "latency.json") == "latency"
     Report({}).save(tmp_path / "compile.json")
-    assert not is_latency(tmp_path / "compile.json")
+    assert kind_of(tmp_path / "compile.json") == "compile"
 
 
 def test_picture_has_a_place_for_what_failed(report: LatencyReport, tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ def test_what_cannot_be_asked_for(changes: dict[str, object], message: str) -> N
 
 def test_defaults() -> None:
     assert text("static", Request(calibration=DATA)) == "prequantize, quantize"
-    assert text("dynamic", Request()) == 'quantize-dynamic{granularity="channel"}'
-    assert text("weight-only", Request()) == "quantize-weights"
+    assert text("dynamic", Request()) == 'tame-outliers, quantize-dynamic{granularity="channel"}'
+    assert text("weight-only", Request()).startswith("quantize-weights{")
 
 
 def test_static_options() -> None:

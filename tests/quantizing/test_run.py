@@ -1,336 +1,191 @@
-"""Quantising from end to end, in this process and on the command line."""
+"""Quantising from end to end, on models of a few nodes."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import onnx.helper
+import onnx.numpy_helper
+import onnx.parser
 import onnxruntime
 import pytest
 
-import onnxopt
-from onnxopt.errors import MismatchError, UsageError
+from onnxopt import api
+from onnxopt.compiler.result import Result
+from onnxopt.errors import UsageError
+from onnxopt.quantizing import straight
+from onnxopt.quantizing.calibrating import Calibration
 
-from ..cli.conftest import Run, refusal
-from ..cli.conftest import run as run  # a fixture
-from .support import Array, images, left_behind, model, network, node, weights, write
+PRODUCTS = """<ir_version: 8, opset_import: ["": 17]>
+g (float[N, 64] x) => (float[N, 32] y) { a = MatMul(x, w) b = Relu(a) y = MatMul(b, v) }"""
+CONVOLUTIONS = """<ir_version: 8, opset_import: ["": 17]>
+g (float[N, 3, 8, 8] x) => (float[N, 4, 4, 4] y) { a = Conv(x, w) b = Relu(a) y = Conv(b, v) }"""
 
-MODELS = Path(__file__).parents[2] / "models"
-QUIET = {"validate": False, "budget": 1.0}
+
+def write(folder: Path, text: str, **weights: tuple[int, ...]) -> Path:
+    rng = np.random.default_rng(7)
+    model = onnx.parser.parse_model(text)
+    for name, shape in weights.items():
+        array = rng.standard_normal(shape).astype(np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    onnx.save(model, folder / "model.onnx")
+    return folder / "model.onnx"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with ``model.onnx`` and 16 samples in ``x.npz``."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("onnxopt.quantizing.run._TIMING", 0.0)
-    write(tmp_path, network())
-    np.savez(tmp_path / "x.npz", x=images())
-    return tmp_path
+def products(tmp_path: Path) -> Path:
+    return write(tmp_path, PRODUCTS, w=(64, 128), v=(128, 32))
 
 
-def session(path: Path | str) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(str(path), options)
+@pytest.fixture
+def samples(tmp_path: Path) -> str:
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((40, 2, 6)) @ rng.standard_normal((6, 64))
+    np.savez(tmp_path / "x.npz", x=x.astype(np.float32))
+    return f"{tmp_path}/x.npz"
 
 
-def digest(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+def opset(path: Path) -> int:
+    return int(onnx.load(path).opset_import[0].version)
 
 
-def ops(path: str) -> set[str]:
-    return {item.op_type for item in onnx.load(path).graph.node}
+def snr(model: Path, other: Path, source: str) -> float:
+    sessions = [onnxruntime.InferenceSession(str(path)) for path in (model, other)]
+    signal = noise = 0.0
+    for x in np.load(source)["x"]:
+        one, two = (s.run(None, {"x": x})[0].astype(np.float64) for s in sessions)
+        signal, noise = signal + float((one**2).sum()), noise + float(((one - two) ** 2).sum())
+    return 10 * float(np.log10(signal / noise))
 
 
-def test_the_digits_stay_within_three_tenths_of_a_point(tmp_path: Path) -> None:
-    test = np.load(MODELS / "digits_test.npz")
-    pixels, labels = test["images"].astype(np.float32), test["labels"]
-    source = MODELS / "digits_cnn.onnx"
-    reference = session(source)
-    [name] = [i.name for i in reference.get_inputs()]
-    datasets = pytest.importorskip("sklearn.datasets")
-    seen = {image.tobytes() for image in pixels}
-    every = datasets.load_digits().images.astype(np.float32)[:, None]
-    training = np.stack([image for image in every if image.tobytes() not in seen])[:64]
-    np.savez(tmp_path / "train.npz", **{name: training})
-    out = tmp_path / "out.onnx"
-    calibrate = str(tmp_path / "train.npz")
-    result = onnxopt.quantize(source, out, mode="static", calibrate=calibrate, target="ort-cpu")
-
-    def top1(path: Path) -> float:
-        scores = session(path).run(None, {name: pixels})[0]
-        return 100 * float((scores.argmax(axis=1) == labels).mean())
-
-    assert "QuantizeLinear" in ops(str(out))
-    assert result.quantisation is not None
-    assert not result.quantisation.chosen.back
-    assert abs(top1(source) - top1(out)) <= 0.3
+def weights_only(model: Path, output: Path, **options: Any) -> Result:
+    return api.quantize(model, output, mode="weight-only", **options)
 
 
-def test_nothing_is_written_where_a_budget_cannot_hold(run: Run, folder: Path) -> None:
-    args = ["model.onnx", "-o", "out/q.onnx", "--calibrate", "x.npz", "--max-drop", "snr=200"]
-    (folder / "out").mkdir()
-    line = refusal(run("quantize", *args, "--budget", "1"), 1)
-    assert line.startswith(
-        "error: model.onnx: no quantised model holds snr=200: the closest has an SNR of "
-    )
-    assert not left_behind(folder, "model.onnx", "x.npz", "out")
+def test_a_model_without_products(tmp_path: Path) -> None:
+    path = write(tmp_path, CONVOLUTIONS, w=(4, 3, 3, 3), v=(4, 4, 3, 3))
+    for validate in (True, False):
+        with pytest.raises(UsageError, match=r"nothing to quantise: it has no MatMul or Gemm"):
+            weights_only(path, tmp_path / "out.onnx", validate=validate)
+    assert not (tmp_path / "out.onnx").exists()
 
 
-def test_a_quantised_model_is_never_swapped_for_a_float_one(folder: Path) -> None:
-    """On samples of a wholly other kind nothing is left of the original: that is an error, and no float model called quantised."""
-    np.savez(folder / "far.npz", x=images(4) * 1e4 + 3e4)
-    np.savez(folder / "near.npz", x=images(4) * 1e-3)
-    with pytest.raises(MismatchError, match="has nothing to do with the original"):
-        onnxopt.quantize(
-            "model.onnx",
-            "q.onnx",
-            mode="static",
-            calibrate="near.npz",
-            inputs=["far.npz"],
-            budget=1.0,
-        )
-    assert not left_behind(folder, "model.onnx", "x.npz", "far.npz", "near.npz")
+def test_auto_refuses_what_no_mode_of_the_target_can_do(products: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no kernel multiplies s4 weights"):
+        api.quantize(products, tmp_path / "out.onnx", weights="s4", target="ort-cpu")
 
 
-def test_the_result_is_compared_on_the_users_samples(folder: Path) -> None:
-    """Those generated by default are of another range, and told nothing of the result."""
-    np.savez(folder / "small.npz", x=images() * 1e-3)
-    result = onnxopt.quantize(
-        "model.onnx", "q.onnx", mode="static", calibrate="small.npz", budget=1.0
-    )
-    assert result.validation is not None
-    assert result.validation.status == "passed"
-    assert {"QuantizeLinear", "DequantizeLinear"} <= ops("q.onnx")
-    assert not left_behind(folder, "model.onnx", "x.npz", "small.npz", "q.onnx")
-
-
-def test_statistics_stand_for_samples(folder: Path) -> None:
-    onnxopt.quantize(
-        "model.onnx", "a.onnx", mode="static", calibrate="x.npz", stats_out="s.json", **QUIET
-    )
-    onnxopt.quantize("model.onnx", "b.onnx", mode="static", stats_in=["s.json"], **QUIET)
-    assert digest("a.onnx") == digest("b.onnx")
-    assert json.loads(Path("s.json").read_text())["samples"] == 16
-
-
-@pytest.mark.parametrize("method", ["minmax", "entropy"])
-def test_statistics_of_two_sites_are_those_of_one(folder: Path, method: str) -> None:
-    every = images()
-    np.savez(folder / "one.npz", x=every[:5])
-    np.savez(folder / "two.npz", x=every[5:])
-    options = {"mode": "static", "method": method, **QUIET}
-    onnxopt.quantize("model.onnx", "all.onnx", calibrate="x.npz", **options)
-    for site in ("one", "two"):
-        out, statistics = f"{site}.onnx", f"{site}.json"
-        onnxopt.quantize(
-            "model.onnx", out, calibrate=f"{site}.npz", stats_out=statistics, **options
-        )
-    for order in (["one.json", "two.json"], ["two.json", "one.json"]):
-        onnxopt.quantize("model.onnx", "merged.onnx", stats_in=order, **options)
-        assert digest("merged.onnx") == digest("all.onnx") != digest("one.onnx")
-
-
-def test_statistics_of_another_model_are_refused(folder: Path) -> None:
-    onnxopt.quantize(
-        "model.onnx", "a.onnx", mode="static", calibrate="x.npz", stats_out="s.json", **QUIET
-    )
-    other = network()
-    other.graph.initializer[0].raw_data = weights(8, 3, 3, 3, seed=99).tobytes()
-    write(folder, other, "other.onnx")
-    with pytest.raises(UsageError, match="statistics of another model"):
-        onnxopt.quantize("other.onnx", "b.onnx", mode="static", stats_in=["s.json"], **QUIET)
-    assert not Path("b.onnx").exists()
-
-
-@pytest.mark.usefixtures("folder")
-def test_what_statistics_lack_is_named() -> None:
-    options = {"mode": "static", "stats_out": "s.json", "exclude": ["conv1"], **QUIET}
-    onnxopt.quantize("model.onnx", "a.onnx", calibrate="x.npz", **options)
-    with pytest.raises(UsageError, match=r"s\.json: lacks '.*' and \d+ more values"):
-        onnxopt.quantize("model.onnx", "b.onnx", mode="static", stats_in=["s.json"], **QUIET)
-
-
-@pytest.mark.usefixtures("folder")
-def test_the_same_samples_give_the_same_bytes() -> None:
-    for out in ("a.onnx", "b.onnx"):
-        onnxopt.quantize("model.onnx", out, mode="static", calibrate="x.npz", method="mse", **QUIET)
-    assert digest("a.onnx") == digest("b.onnx")
-
-
-@pytest.mark.usefixtures("folder")
-def test_the_command_line_does_what_the_api_does(run: Run) -> None:
-    options = [
-        "--mode",
-        "static",
-        "--calibrate",
-        "x.npz",
-        "--no-validate",
-        "--weights",
-        "u8",
-        "--symmetric",
-    ]
-    found = run("quantize", "model.onnx", "-o", "a.onnx", *options, "--exclude", "conv2", "--json")
-    assert found.exit_code == 0, found.output
-    data = json.loads(found.stdout)
-    assert data["quantisation"]["mode"] == "static"
-    onnxopt.quantize(
-        "model.onnx", "b.onnx", mode="static", calibrate="x.npz", weights="u8", symmetric=True,
-        exclude=["conv2"], validate=False,
-    )  # fmt: skip
-    assert digest("a.onnx") == digest("b.onnx")
-
-
-@pytest.mark.usefixtures("folder")
-def test_nodes_that_stay_in_float_are_an_error_where_asked_for(run: Run) -> None:
-    args = [
-        "quantize",
-        "model.onnx",
-        "-o",
-        "q.onnx",
-        "--mode",
-        "static",
-        "--calibrate",
-        "x.npz",
-        "--no-validate",
-    ]
-    assert run(*args, "--strict-fusion").exit_code == 0
-    line = refusal(
-        run(
-            *args, "--strict-fusion", "--activations", "u16", "--target", "ort-cpu", "-o", "r.onnx"
-        ),
-        1,
-    )
-    assert "nodes that should compute in integers do not, such as 'conv1'" in line
-    assert not Path("r.onnx").exists()
-
-
-BAD = {
-    "absent.npz": (None, "does not exist"),
-    "name.npz": ({"z": images(2)}, "name.npz, sample 0: the model has no input 'z' (it has x)"),
-    "shape.npz": ({"x": np.ones((4, 2, 9, 9), np.float32)}, "shape.npz, sample 0: input 'x': has shape [1, 2, 9, 9]"),
-    "type.npz": ({"x": images(2).astype(np.float64)}, "input 'x': is float64, the model expects float32"),
-    "nan.npz": ({"x": np.where(np.arange(3)[:, None, None, None] == 1, np.nan, images(3))}, "sample 1: input 'x' holds NaN"),
-    "none.npz": ({"x": images(1)[:0]}, "holds no samples"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_samples_that_do_not_fit(run: Run, folder: Path, name: str) -> None:
-    arrays, message = BAD[name]
-    if arrays is not None:
-        kept = {k: a if name == "type.npz" else a.astype(np.float32) for k, a in arrays.items()}
-        np.savez(folder / name, **kept)
-    line = refusal(run("quantize", "model.onnx", "-o", "q.onnx", "--calibrate", name), 2)
-    assert message in line
-    assert not left_behind(folder, "model.onnx", "x.npz", name)
-
-
-@pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize(
-    ("options", "code", "message"),
-    [
-        ([], 2, "needs calibration data: give some with --calibrate"),
-        (["--mode", "static"], 2, "static quantisation needs calibration data"),
-        (["--calibrate", "x.npz", "--exclude", "convl"], 2, "did you mean 'conv"),
-        (["--calibrate", "x.npz", "--mean", "1"], 2, "--mean is for images"),
-        (["--calibrate", "x.npz", "--max-drop", "top=1"], 2, "no metric with a limit"),
-        (["--calibrate", "x.npz", "--stats-out", "no/s.json"], 3, "cannot write no/s.json: the folder no does not exist"),
-        (["--stats-in", "no.json"], 3, "cannot read no.json"),
-        (["--stats-in", "x.npz"], 2, "x.npz is no file of statistics"),
-        (["--mode", "weight-only", "--method", "minmax"], 2, "no method 'minmax' to round weights"),
-    ],
-)  # fmt: skip
-def test_options_that_do_not_fit(run: Run, options: list[str], code: int, message: str) -> None:
-    assert message in refusal(run("quantize", "model.onnx", "-o", "q.onnx", *options), code)
-    assert not Path("q.onnx").exists()
-
-
-@pytest.mark.usefixtures("folder")
-def test_a_quantised_model_is_refused(run: Run) -> None:
-    onnxopt.quantize("model.onnx", "q.onnx", mode="static", calibrate="x.npz", **QUIET)
-    line = refusal(run("quantize", "q.onnx", "-o", "r.onnx", "--calibrate", "x.npz"), 2)
-    assert line.startswith("error: q.onnx: is quantised already (")
-    assert line.endswith("): start from the float model")
-
-
-def test_models_that_there_is_nothing_to_do_for(run: Run, folder: Path) -> None:
-    given = network()
-    for name, shape in (("w1", [8, 3, 3, 3]), ("w2", [8, 8, 3, 3]), ("w3", [8, 5])):
-        given.graph.input.append(onnx.helper.make_tensor_value_info(name, 1, shape))
-    write(folder, given, "given.onnx")
-    args = ["quantize", "given.onnx", "-o", "q.onnx", "--calibrate", "x.npz"]
-    assert refusal(run(*args), 2).endswith("; 3 weights are inputs, too: add --freeze-inputs")
-    bad = weights(4, 3, 3, 3)
-    bad[0, 0, 0, 0] = np.nan
-    nan = model(
-        [node("Conv", ["x", "w"], ["y"])],
-        {"w": bad},
-        {"x": ["N", 3, 12, 12]},
-        {"y": ["N", 4, 10, 10]},
-    )
-    write(folder, nan, "nan.onnx")
-    line = refusal(run("quantize", "nan.onnx", "-o", "q.onnx", "--calibrate", "x.npz"), 2)
-    assert "nothing could be quantised: Conv: no sample has a usable value" in line
-    assert not Path("q.onnx").exists()
+@pytest.mark.parametrize("validate", [True, False])
+def test_weights_alone_need_no_data(products: Path, tmp_path: Path, validate: bool) -> None:
+    found = weights_only(products, tmp_path / "out.onnx", validate=validate)
+    assert found.quantisation is not None
+    trial = found.quantisation.chosen
+    assert (trial.mode, trial.layers, trial.quality) == ("weight-only", 2, None)
+    assert (found.quantisation.fusion is None) == (not validate)
+    types = [i.data_type for i in onnx.load(tmp_path / "out.onnx").graph.initializer]
+    assert types.count(onnx.TensorProto.INT8) == 2
+    if validate:
+        assert found.quantisation.fusion is not None
+        first, second = found.quantisation.fusion.findings
+        assert second.status == "integer"
+        assert first.status == "float"
+        assert first.reason.startswith("Relu follows")
 
 
 @pytest.mark.parametrize(
-    ("options", "least"), [({}, 13), ({"activations": "s16"}, 21), ({"weights": "s4"}, 21)]
+    ("options", "version"),
+    [({}, 21), ({"granularity": "channel"}, 17), ({"granularity": "channel", "weights": "s4"}, 21)],
 )
-def test_old_opsets_are_raised(folder: Path, options: dict[str, str], least: int) -> None:
-    write(folder, network(11), "old.onnx")
-    result = onnxopt.quantize(
-        "old.onnx", "q.onnx", mode="static", calibrate="x.npz", **options, **QUIET
+def test_the_opset_is_raised_only_where_needed(
+    products: Path, tmp_path: Path, options: dict[str, Any], version: int
+) -> None:
+    found = weights_only(products, tmp_path / "out.onnx", validate=False, **options)
+    assert opset(tmp_path / "out.onnx") == version
+    assert found.quantisation is not None
+    assert any("opset was raised" in note for note in found.quantisation.notes) == (version > 17)
+
+
+def test_large_models_are_run_only_where_that_is_required(
+    products: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(straight, "LARGE", 1000)
+    found = weights_only(products, tmp_path / "out.onnx")
+    assert found.validation is not None
+    assert found.validation.status == "not-validated"
+    assert "--require-validation" in found.validation.reason
+    found = weights_only(products, tmp_path / "out.onnx", require_validation=True)
+    assert found.validation is not None
+    assert found.validation.status == "passed"
+
+
+def test_rounding_by_data_is_closer(products: Path, samples: str, tmp_path: Path) -> None:
+    shared = {"weights": "s4", "granularity": "block:32", "calibrate": samples, "max_drop": "snr=1"}
+    figures = {}
+    for method in ("rtn", "hmse", "gptq"):
+        path = tmp_path / f"{method}.onnx"
+        weights_only(products, path, method=method, **shared)
+        figures[method] = snr(products, path, samples)
+    weights_only(products, tmp_path / "default.onnx", **shared)
+    assert figures["rtn"] < figures["hmse"] < figures["gptq"]
+    assert figures["gptq"] > figures["rtn"] + 3
+    assert snr(products, tmp_path / "default.onnx", samples) == figures["gptq"]
+
+
+def test_methods_are_tried_on_statistics_gathered_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, CONVOLUTIONS, w=(4, 3, 3, 3), v=(4, 4, 3, 3))
+    x = np.random.default_rng(9).standard_normal((12, 1, 3, 8, 8)).astype(np.float32)
+    x[0, 0, 0, 0, 0] = 60.0
+    np.savez(tmp_path / "x.npz", x=x)
+    gathered: list[int] = []
+    gather = Calibration._gather
+
+    def counted(self: Calibration, *args: Any) -> Any:
+        gathered.append(1)
+        return gather(self, *args)
+
+    monkeypatch.setattr(Calibration, "_gather", counted)
+    options: dict[str, Any] = {
+        "mode": "static",
+        "calibrate": f"{tmp_path}/x.npz",
+        "validate": False,
+    }
+    found = api.quantize(path, tmp_path / "out.onnx", target="ort-cpu", **options)
+    assert found.quantisation is not None
+    trial = found.quantisation.chosen
+    assert {"minmax", "mse", "percentile:99.99"} <= set(trial.methods)
+    assert sum("bias-correct" in name for name in trial.methods) in (1, 2)
+    assert trial.quality is not None
+    assert trial.quality.overall is not None
+    assert trial.quality.overall.snr_db == pytest.approx(max(trial.methods.values()), abs=0.01)
+    assert trial.methods["mse"] > trial.methods["minmax"]
+    assert len(gathered) == 1
+    named = api.quantize(path, tmp_path / "out.onnx", target="ort-cpu", method="minmax", **options)
+    assert named.quantisation is not None
+    assert named.quantisation.chosen.methods == {}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"symmetric": True}, {"activations": "s8"}, {"activations": "u16"}, {"weights": "u8"}],
+)
+def test_types_of_static_quantisation(tmp_path: Path, options: dict[str, Any]) -> None:
+    path = write(tmp_path, CONVOLUTIONS, w=(4, 3, 3, 3), v=(4, 4, 3, 3))
+    x = np.random.default_rng(9).standard_normal((8, 1, 3, 8, 8)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x=x)
+    found = api.quantize(
+        path,
+        tmp_path / "out.onnx",
+        mode="static",
+        calibrate=f"{tmp_path}/x.npz",
+        target="ort-cpu",
+        validate=False,
+        **options,
     )
-    assert onnx.load("q.onnx").opset_import[0].version == least
-    onnx.checker.check_model(onnx.load("q.onnx"), full_check=True)
-    assert result.quantisation is not None
-    assert (
-        f"the opset was raised from 11 to {least}, which what was asked for begins with"
-        in result.quantisation.notes
-    )
-
-
-def test_sizes_may_vary_from_sample_to_sample(folder: Path) -> None:
-    (folder / "many").mkdir()
-    for number, size in enumerate([12, 9, 20, 7]):
-        np.savez(folder / "many" / f"{number}.npz", x=images(2, size, seed=number))
-    result = onnxopt.quantize("model.onnx", "q.onnx", mode="static", calibrate="many", budget=1.0)
-    assert result.quantisation is not None
-    quality = result.quantisation.chosen.quality
-    assert quality is not None
-    assert quality.overall is not None
-    assert quality.overall.snr_db > 25
-
-
-def snr_on(source: str, quantised: str, x: Array) -> float:
-    a, b = (session(path).run(None, {"x": x})[0].astype(np.float64) for path in (source, quantised))
-    return float(10 * np.log10((a**2).sum() / ((a - b) ** 2).sum()))
-
-
-@pytest.mark.parametrize("mode", ["static", "dynamic"])
-def test_stored_shapes_that_inference_contradicts(folder: Path, mode: str) -> None:
-    """Where others stop with "Inferred shape and existing shape differ"."""
-    proto = network()
-    for name, shape in (("c1", [1, 8, 12, 12]), ("m", [1, 9, 1, 1]), ("f", [3, 8])):
-        proto.graph.value_info.append(onnx.helper.make_tensor_value_info(name, 1, shape))
-    write(folder, proto, "stale.onnx")
-    onnxopt.quantize(
-        "stale.onnx", "q.onnx", mode=mode, calibrate="x.npz", target="ort-cpu", **QUIET
-    )
-    assert ops("q.onnx") & {"QuantizeLinear", "DynamicQuantizeLinear"}
-    assert snr_on("model.onnx", "q.onnx", images(4, seed=5)) > 25
-
-
-@pytest.mark.usefixtures("folder")
-def test_the_function_is_not_hidden_by_the_package_of_its_name() -> None:
-    import onnxopt.quantize.types  # noqa: F401
-
-    for out in ("a.onnx", "b.onnx"):
-        onnxopt.quantize("model.onnx", out, mode="weight-only", **QUIET)
-        assert Path(out).exists()
+    assert found.quantisation is not None
+    assert found.quantisation.chosen.holds
+    assert snr(path, tmp_path / "out.onnx", f"{tmp_path}/x.npz") > 25

@@ -109,6 +109,11 @@ class Report:
         return cls(raw["about"], cases)
 
 
+def kind_of(path: Path) -> str:
+    """Which command's JSON file lies at ``path``; ``compile`` for one that does not say."""
+    return str(json.loads(path.read_text()).get("kind", "compile"))
+
+
 def about(command: Sequence[str]) -> dict[str, Any]:
     """Where and how a benchmark ran, to be kept with its figures."""
     return {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from onnxopt.runtime.calibration.fetching import FLOAT_TYPES, fetched, telling
-from onnxopt.runtime.calibration.ledger import Ledger
+from onnxopt.runtime.calibration.keeper import Keeper
 from onnxopt.runtime.calibration.state import State
 from onnxopt.runtime.readers.reader import Sample
 
@@ -22,7 +22,7 @@ class Group:
         values: those observed.
         inputs: inputs observed, in the samples themselves.
         state: what is fed back.
-        ledger: takes what is seen.
+        keeper: takes what is seen.
     """
 
     def __init__(
@@ -32,18 +32,18 @@ class Group:
         values: Sequence[str],
         inputs: Sequence[str],
         state: State,
-        ledger: Ledger,
+        keeper: Keeper,
     ) -> None:
         self._session = session
         self._fetch = list(fetch)
         self._inputs = list(inputs)
         self._state = state
-        self._ledger = ledger
+        self._keeper = keeper
         types = {} if session is None else {out.name: out.type for out in session.get_outputs()}
         self._values = {name for name in values if types[name] in FLOAT_TYPES}
         for name in values:
             if name not in self._values:
-                ledger.refused[name] = f"is {types[name]}, not of floating point"
+                keeper.refused[name] = f"is {types[name]}, not of floating point"
 
     @property
     def observed(self) -> list[str]:
@@ -58,11 +58,11 @@ class Group:
         """
         feed = self._state.complete(sample)
         given = {name: feed[name] for name in self._inputs if feed.get(name) is not None}
-        self._ledger.observe(number, sample.where, given)
+        self._keeper.observe(number, sample.where, given)
         if self._session is None:
             return
         with telling(sample.where), fetched(self._session, self._fetch, feed) as outputs:
             self._state.keep({name: np.array(outputs[name]) for name in self._state.outputs})
             for name in set(outputs) - self._values:
                 del outputs[name]
-            self._ledger.observe(number, sample.where, outputs)
+            self._keeper.observe(number, sample.where, outputs)

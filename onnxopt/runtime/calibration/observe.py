@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import onnx_ir as ir
 
-from onnxopt import errors
 from onnxopt.errors import ModelError, UsageError
-from onnxopt.io import load, save
+from onnxopt.io import load
 from onnxopt.quantize import statistics as files
 from onnxopt.quantize.statistics import Statistics
 from onnxopt.quantize.wants import Wants
@@ -21,6 +19,14 @@ from onnxopt.runtime.calibration import outputs
 from onnxopt.runtime.calibration.identity import identity
 from onnxopt.runtime.calibration.job import GROUP_BYTES, STATISTICS, CalibrationJob
 from onnxopt.runtime.calibration.ledger import Counts, counts_path, read_counts
+from onnxopt.runtime.calibration.preparing import (
+    GRACE_S,
+    Progress,
+    completed,
+    file_of,
+    result_of,
+    told,
+)
 from onnxopt.runtime.calibration.state import check_pairs
 from onnxopt.runtime.child import Ended, python, run_child
 from onnxopt.runtime.readers.opening import open_reader
@@ -28,10 +34,6 @@ from onnxopt.runtime.readers.options import ReaderOptions
 from onnxopt.runtime.trace import input_specs
 
 WORKER = python("onnxopt.runtime.calibration.worker")
-Progress = Callable[[int, int, int], None]
-"""Called with the sample's number from 1, the pass over the samples from 1, and how many passes there are."""
-
-_GRACE_S = 60.0
 
 
 @dataclass
@@ -101,7 +103,7 @@ def observe(
     specs = input_specs(graph)
     check_pairs(state, [value.name or "" for value in graph.graph.outputs], specs)
     optional = {value.name or "" for value in graph.graph.inputs} - {spec.name for spec in specs}
-    options = _completed(options or ReaderOptions(), state, optional)
+    options = completed(options or ReaderOptions(), state, optional)
     open_reader(samples, specs, options=options)  # what is wrong at first sight is told at once
     chosen = outputs.choose(graph, wants)
     wanted = {name: wants[name] for name in (*chosen.inputs, *chosen.values)}
@@ -113,7 +115,7 @@ def observe(
     with tempfile.TemporaryDirectory(prefix="onnxopt-") as name:
         folder = Path(name)
         job = CalibrationJob(
-            model=_file(model, folder),
+            model=file_of(model, folder),
             samples=samples,
             options=options.to_json(),
             specs=[spec.to_json() for spec in specs],
@@ -131,30 +133,8 @@ def observe(
         )
         begun.save(folder / STATISTICS)
         job.write(folder)
-        watch = None if on_progress is None else _told(on_progress)
-        ended = run_child(folder, timeout_s, watch, WORKER, min(timeout_s, _GRACE_S))
+        ended = run_child(folder, timeout_s, told(on_progress), WORKER, min(timeout_s, GRACE_S))
         return _conclude(ended, Path(job.save_to), begun, chosen.notes)
-
-
-def _file(model: ir.Model | str | os.PathLike[str], folder: Path) -> str:
-    """A model's file; one in memory is written to the folder."""
-    if not isinstance(model, ir.Model):
-        return os.path.abspath(os.fspath(model))
-    path = folder / "model.onnx"
-    save(model, path, fsync=False)
-    return str(path)
-
-
-def _completed(
-    options: ReaderOptions, state: Mapping[str, str], optional: set[str]
-) -> ReaderOptions:
-    return ReaderOptions(
-        options.limit,
-        tuple(state.values()),
-        tuple(sorted(optional)),
-        options.images,
-        options.folder or os.getcwd(),
-    )
 
 
 def _begin(
@@ -172,23 +152,8 @@ def _begin(
     return gathered, read_counts(checkpoint, gathered, samples)
 
 
-def _told(on_progress: Progress) -> Callable[[str, int], None]:
-    def told(stage: str, sample: int) -> None:
-        words = stage.split()
-        if sample and words[0] == "pass":
-            on_progress(sample, int(words[1]), int(words[3]))
-
-    return told
-
-
 def _conclude(ended: Ended, path: Path, begun: Statistics, notes: list[str]) -> Observation:
-    result: dict[str, Any] = ended.result or {}
-    if "error" in result:
-        kind, message = result["error"]
-        raise getattr(errors, kind)(message)
-    if ended.trouble and not ended.interrupted:
-        where = f" at sample {ended.sample}" if ended.sample else ""
-        raise ModelError(f"calibration{where}: {ended.trouble}")
+    result = result_of(ended)
     gathered = files.load(path) if path.exists() else begun
     finished = bool(result.get("finished"))
     if finished:

@@ -16,6 +16,7 @@ from onnxopt.runtime import inside
 from onnxopt.runtime import providers as provider_names
 from onnxopt.runtime.calibration.group import Group
 from onnxopt.runtime.calibration.job import STATISTICS, CalibrationJob
+from onnxopt.runtime.calibration.keeper import Keeper
 from onnxopt.runtime.calibration.ledger import Counts, Ledger
 from onnxopt.runtime.calibration.planning import plan, write_group
 from onnxopt.runtime.calibration.state import State
@@ -32,13 +33,13 @@ class Worker:
     Args:
         job: what to observe.
         folder: the job folder.
-        ledger: takes what is observed.
+        keeper: takes what is observed.
     """
 
-    def __init__(self, job: CalibrationJob, folder: Path, ledger: Ledger) -> None:
+    def __init__(self, job: CalibrationJob, folder: Path, keeper: Keeper) -> None:
         self._job = job
         self._folder = folder
-        self._ledger = ledger
+        self._keeper = keeper
         self._steps = inside.Steps(folder / PROGRESS)
         self._reader = open_reader(job.samples, job.input_specs, options=job.reader_options)
         self._stopped = False
@@ -61,8 +62,8 @@ class Worker:
         state = State(self._job.state, self._job.input_specs)
         fetch = [*names, *(name for name in state.outputs if name not in names)]
         session = self._open(write_group(self._job, self._folder, fetch)) if fetch else None
-        group = Group(session, fetch, names, inputs, state, self._ledger)
-        behind = self._ledger.behind(group.observed)
+        group = Group(session, fetch, names, inputs, state, self._keeper)
+        behind = self._keeper.behind(group.observed)
         if not group.observed:
             return
         for number, sample in enumerate(self._reader):
@@ -73,7 +74,7 @@ class Worker:
                 return
             self._steps(f"{step} {number + 1}-run", number + 1)
             group.take(number, sample)
-            self._ledger.save_in_time()
+            self._keeper.save_in_time()
 
     def _open(self, path: Path) -> Any:
         job, reason = self._job, ""
@@ -91,6 +92,24 @@ class Worker:
         raise ModelError(f"the model does not load with its inner values as outputs: {reason}")
 
 
+def attempt(job: CalibrationJob, folder: Path, keeper: Keeper) -> dict[str, Any]:
+    """Observe.
+
+    Returns:
+        Whether all was done, and the error that ended it, if any.
+    """
+    result: dict[str, Any] = {"finished": False}
+    try:
+        result["finished"] = Worker(job, folder, keeper).run()
+    except OnnxoptError as error:
+        result["error"] = [type(error).__name__, str(error)]
+    except MemoryError:
+        result["error"] = ["ModelError", "out of memory while observing: use smaller samples"]
+    except Exception as error:
+        result["error"] = ["ModelError", f"calibration: {one_line(error)}"]
+    return result
+
+
 def execute(job: CalibrationJob, folder: Path) -> dict[str, Any]:
     """Observe; what was gathered is saved also when a sample is at fault.
 
@@ -100,15 +119,7 @@ def execute(job: CalibrationJob, folder: Path) -> dict[str, Any]:
     gathered = statistics.load(folder / STATISTICS)
     so_far = Counts(job.done, job.refused)
     ledger = Ledger(gathered, Path(job.save_to), job.samples, so_far, job.threads)
-    result: dict[str, Any] = {"finished": False}
-    try:
-        result["finished"] = Worker(job, folder, ledger).run()
-    except OnnxoptError as error:
-        result["error"] = [type(error).__name__, str(error)]
-    except MemoryError:
-        result["error"] = ["ModelError", "out of memory while observing: use smaller samples"]
-    except Exception as error:
-        result["error"] = ["ModelError", f"calibration: {one_line(error)}"]
+    result = attempt(job, folder, ledger)
     ledger.save()
     result["refused"] = ledger.refused
     return result

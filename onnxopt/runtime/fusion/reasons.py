@@ -185,7 +185,7 @@ def _marks(node: ir.Node) -> Iterator[ir.Node]:
 
 
 def _weights_reason(node: ir.Node) -> str:
-    if node.op_type != "MatMul":
+    if node.op_type not in ("Gemm", "MatMul"):
         return f"the runtime has no kernel for {node.op_type} with stored weights alone"
     weights = node.inputs[1]
     mark = None if weights is None else weights.producer()
@@ -193,6 +193,9 @@ def _weights_reason(node: ir.Node) -> str:
         return "its weights are not quantised"
     if len(_readers(mark.outputs[0])) > 1:
         return "its weights are read by several operators"
+    readers = _readers(node.outputs[0])
+    if len(readers) == 1 and readers[0].op_type in _RECTIFIERS:
+        return f"{readers[0].op_type} follows, which the runtime takes for part of a quantisation of the result"
     return _float_type(node)
 
 

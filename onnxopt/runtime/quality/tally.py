@@ -49,7 +49,7 @@ class Tally:
         """The figures of what was taken so far."""
         mean, least = self._cosines.found()
         top1 = self._agreed / self._positions if self._positions else None
-        return Figures(_decibels(self._signal, self._noise), mean, least, top1, self._max_abs)
+        return Figures(decibels(self._signal, self._noise), mean, least, top1, self._max_abs)
 
     def _agree(self, r: np.ndarray, c: np.ndarray) -> None:
         if not _positions(r):
@@ -118,7 +118,8 @@ def _positions(array: np.ndarray) -> int:
     return int(array.size // array.shape[-1])
 
 
-def _decibels(signal: float, noise: float) -> float:
+def decibels(signal: float, noise: float) -> float:
+    """Signal over noise power in dB; infinite where there is no noise, minus infinite where there is no signal."""
     if not noise:
         return math.inf
     if not signal or not math.isfinite(noise):

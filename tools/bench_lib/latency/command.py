@@ -65,7 +65,7 @@ def latency_command(
         settings = [Setting(b, t) for b in _numbers(batch) for t in _numbers(threads, least=0)]
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    about = results.about(["tools/bench.py", *sys.argv[1:]]) | {"runtime": _runtime(provider)}
+    about = results.about(["tools/bench.py", *sys.argv[1:]]) | {"runtime": runtime_of(provider)}
     report = LatencyReport(about, settings)
     plan = Plan(rounds, repeat, limit, provider, spinning)
     for case in selected:
@@ -99,7 +99,7 @@ def _numbers(text: str, least: int = 1) -> list[int]:
     return found
 
 
-def _runtime(provider: str) -> str:
+def runtime_of(provider: str) -> str:
     """Which onnxruntime runs on the provider, or one line that says why none does."""
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.txt"

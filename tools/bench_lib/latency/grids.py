@@ -45,7 +45,8 @@ class Grid:
             self.ours.add(number)
 
 
-TEXTS = {"setting", "tool", "model", "best peer", "worst", "left out", "result"}
+TEXTS = {"setting", "tool", "model", "best peer", "worst", "left out", "result", "note", "method"}
+TEXTS |= {"left in float", "best setting", "measures"}
 LATENCY_HEADERS = (
     "setting",
     "tool",

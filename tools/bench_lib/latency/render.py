@@ -30,7 +30,7 @@ SUMMARY_NOTE = (
 def show(report: LatencyReport, console: Console, *, summary_only: bool = False) -> None:
     """Print the tables of each model unless ``summary_only``, then the summary."""
     for grid in _grids(report, summary_only=summary_only):
-        console.print(_table(grid))
+        console.print(table_of(grid))
     for line in _texts(report):
         console.print(line)
 
@@ -39,9 +39,7 @@ def markdown(report: LatencyReport, *, summary_only: bool = False) -> str:
     """The report as Markdown; ``summary_only`` leaves out the tables of each model."""
     lines: list[str] = []
     for grid in _grids(report, summary_only=summary_only):
-        lines += [f"**{grid.title}**", "", markdown_line(*grid.headers), _rule(grid)]
-        lines += [_marked(grid, index) for index in range(len(grid.rows))]
-        lines.append("")
+        lines += markdown_of(grid)
     for text in _texts(report):
         lines += [text, ""]
     return "\n".join(lines[:-1]) + "\n"
@@ -64,7 +62,14 @@ def _texts(report: LatencyReport) -> Iterator[str]:
     yield f"{where(about)}; {about['runtime']}; {', '.join(versions)}."
 
 
-def _table(grid: Grid) -> Table:
+def markdown_of(grid: Grid) -> list[str]:
+    """A grid's lines in Markdown, its title and an empty line at the end included."""
+    lines = [f"**{grid.title}**", "", markdown_line(*grid.headers), _rule(grid)]
+    return [*lines, *(_marked(grid, index) for index in range(len(grid.rows))), ""]
+
+
+def table_of(grid: Grid) -> Table:
+    """A grid for the terminal."""
     table = Table(title=grid.title)
     for header in grid.headers:
         table.add_column(header, justify="left" if header in TEXTS else "right")

@@ -165,14 +165,14 @@ class LatencyReport:
         return cls(raw["about"], settings, [_case(c) for c in raw["cases"]])
 
 
-def is_latency(path: Path) -> bool:
-    """Whether the JSON file at ``path`` is of a latency run."""
-    return bool(json.loads(path.read_text()).get("kind") == KIND)
-
-
 def _case(raw: dict[str, Any]) -> LatencyCase:
-    rows = [LatencyRow(**r | {"timings": [_timing(t) for t in r["timings"]]}) for r in raw["rows"]]
+    rows = [LatencyRow(**r | {"timings": timings_of(r)}) for r in raw["rows"]]
     return LatencyCase(**raw | {"rows": rows})
+
+
+def timings_of(row: dict[str, Any]) -> list[Timing]:
+    """The timings of a row that was read from JSON."""
+    return [_timing(raw) for raw in row["timings"]]
 
 
 def _timing(raw: dict[str, Any]) -> Timing:

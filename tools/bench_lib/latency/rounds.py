@@ -58,24 +58,53 @@ def measure(
     Returns:
         The highest load average of the machine, looked at before each round.
     """
-    timings = [Timing(setting) for _ in entrants]
-    for (row, _), timing in zip(entrants, timings, strict=True):
-        row.timings.append(timing)
     try:
         inputs = _draw(case, setting, work)
     except RuntimeError as error:
-        for timing in timings:
-            timing.failure = str(error)
+        for row, _ in entrants:
+            row.timings.append(Timing(setting, failure=str(error)))
         return 0.0
+    return race(case.label, entrants, inputs, setting, plan, work=work, progress=progress)
+
+
+def race(
+    label: str,
+    entrants: Sequence[tuple[LatencyRow, Path]],
+    inputs: Path,
+    setting: Setting,
+    plan: Plan,
+    *,
+    work: Path,
+    progress: Progress,
+    profiled: bool = True,
+) -> float:
+    """Add a timing in ``setting`` to each row, all on the same inputs; see :func:`measure`.
+
+    Args:
+        label: What the model is called in progress.
+        entrants: Rows and files; the first tells how many runs fill a process.
+        inputs: File of arrays, one for each graph input.
+        setting: Batch and threads.
+        plan: How to measure.
+        work: Folder for what passes between processes.
+        progress: Receives a line about each round.
+        profiled: Whether to profile after timing.
+
+    Returns:
+        The highest load average of the machine, looked at before each round.
+    """
+    timings = [Timing(setting) for _ in entrants]
+    for (row, _), timing in zip(entrants, timings, strict=True):
+        row.timings.append(timing)
     paths = [path for _, path in entrants]
     process = _Process(inputs, plan, setting, work)
     repeat = plan.repeat or process.calibrate(paths)
     busy = 0.0
-    for number in range(2 * plan.rounds):
+    for number in range((2 if profiled else 1) * plan.rounds):
         busy = max(busy, os.getloadavg()[0])
         profile, index = divmod(number, plan.rounds)
         what = "profile" if profile else "round"
-        progress(f"{case.label}: {setting.label}, {what} {index + 1} of {plan.rounds}")
+        progress(f"{label}: {setting.label}, {what} {index + 1} of {plan.rounds}")
         for path, timing in _shuffled(paths, timings, number):
             if not timing.failure:
                 process.add(path, timing, repeat, profile=bool(profile))

