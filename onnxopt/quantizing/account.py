@@ -24,6 +24,7 @@ class Trial:
         holds: Whether that is close enough.
         ratio: Its time over that of the optimised float model; None where it was not timed.
         noise: How far from 1 the ratio has to be to mean something.
+        method: How ranges of activations were chosen instead of as the target has it, for accuracy; '' where they were not.
         back: Layers that went back to float for accuracy.
         shares: The layers that cost most accuracy, with the noise power over signal power that each adds.
         milliseconds: What the optimised float model and it take.
@@ -36,6 +37,7 @@ class Trial:
     holds: bool = True
     ratio: float | None = None
     noise: float | None = None
+    method: str = ""
     back: list[str] = field(default_factory=list)
     shares: list[tuple[str, str, float]] = field(default_factory=list)
     milliseconds: tuple[float, float] | None = None

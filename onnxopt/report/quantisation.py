@@ -25,6 +25,8 @@ def render(out: Console, account: Account) -> None:
     line.append(f"{account.mode}, {_speed(account)}", style="not bold")
     out.print(line)
     out.print(_trials(account))
+    if account.chosen.method:
+        out.print(f"\nRanges  by --method {account.chosen.method}, for accuracy")
     _back(out, account.chosen)
     _worst(out, account)
     _fusion(out, account)
