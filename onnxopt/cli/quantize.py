@@ -119,8 +119,9 @@ _WEIGHTS = ["s8", "u8", "s4", "u4", "fp8"]
 @click.option(
     "--max-drop",
     metavar="METRIC=VALUE",
-    help="How much may be lost: top1=0.01, cosine=0.005, snr=25 (dB, at least), or module:function=VALUE. "
-    "Layers go back to float until it holds. Default: snr=20.",
+    help="How much may be lost: top1=0.01, cosine=0.005, decisions=0.005 (at 0.5), snr=25 (dB, at least), or "
+    "module:function=VALUE; several with , between. Layers go back to float until it holds. Default: "
+    "snr=20,decisions=0.005.",
 )
 @click.option(
     "--strict-fusion",

@@ -12,7 +12,7 @@ from ..rewrite import provenance
 from .account import Account
 from .explaining import Explanation, values_of
 from .judging import Judge
-from .layers import Layer, layers_of
+from .layers import Layer
 from .workshop import Candidate, Workshop
 
 _PASS = "quantize"
@@ -35,7 +35,7 @@ def explain(
         judge: Runs models on samples; None where there are none, and nothing is known of what accumulates.
         measured: What leaving single layers in float gains, by name.
     """
-    layers = layers_of(workshop.prepared.peek(), workshop.table, candidate.mode)
+    layers = workshop.layers(candidate.mode)
     record = candidate.outcome.details.get(_PASS)
     if not isinstance(record, Record):
         record = _traced(layers, workshop.prepared.peek(), candidate.outcome.model)

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from ..runtime.quality.inner import Powers
     from ..runtime.quality.job import Reading
 
-FLOOR = "snr=20"
-"""What is asked for by default: a hundredth of the outputs' power may be noise."""
+FLOOR = "snr=20,decisions=0.005"
+"""What is asked for by default: a hundredth of the outputs' power may be noise, and one clear decision in 200 another."""
 SAMPLES = 32
+_SECONDS = 2.0
+"""More samples are run as long as they take less."""
 
 
 class Judge:
@@ -46,27 +48,34 @@ class Judge:
         self._samples = samples
         self.budget = budget
         self._options = options
+        self._settled: dict[int, int] = {}
 
     def look(self, candidates: Sequence[Path], limit: int = SAMPLES) -> list[Quality]:
         """Tells how close candidates are.
 
         Args:
             candidates: Their files.
-            limit: How many samples to use at most.
+            limit: How many samples to use; more where the model is fast.
         """
         from ..runtime.quality.measuring import measure_quality
 
         function = self.budget.function
-        return measure_quality(
+        settled = self._settled.get(limit)  # later looks must be at the same samples
+        found = measure_quality(
             self._reference,
             candidates,
-            self._reading(limit),
+            self._reading(),
             metrics=[function] if function else [],
-            limit=limit,
+            limit=limit if settled is None else settled,
+            seconds=_SECONDS * limit / SAMPLES if settled is None else 0.0,
             provider=provider_of(self._options),
             custom_op_libraries=[str(lib) for lib in self._options.custom_op_libraries],
             timeout_s=self._options.timeout,
         )
+        counts = [quality.samples for quality in found if not quality.failure]
+        if counts:
+            self._settled.setdefault(limit, counts[0])
+        return found
 
     def look_inside(
         self, reference: Path, candidate: Path, values: Mapping[str, str]
@@ -87,19 +96,17 @@ class Judge:
             reference,
             candidate,
             values,
-            self._reading(None),
+            self._reading(),
             provider=provider_of(self._options),
             custom_op_libraries=[str(lib) for lib in self._options.custom_op_libraries],
             timeout_s=self._options.timeout,
         )
 
-    def _reading(self, limit: int | None) -> Reading:
+    def _reading(self) -> Reading:
         from ..runtime.quality.job import Reading
 
         samples = self._samples
-        return Reading(
-            samples.source, list(self._specs), samples.reading(limit), dict(samples.state)
-        )
+        return Reading(samples.source, list(self._specs), samples.reading(), dict(samples.state))
 
     def holds(self, quality: Quality) -> bool:
         """Whether a candidate is close enough."""

@@ -56,4 +56,4 @@ def layers_of(model: ir.Model, table: Quantization, mode: str) -> list[Layer]:
 
 def _macs(node: ir.Node, facts: Facts) -> int:
     dim = node_macs(node, facts)
-    return 0 if dim is None else evaluate(dim, {})
+    return 0 if dim is None else max(0, evaluate(dim, {}))

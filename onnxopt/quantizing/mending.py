@@ -1,7 +1,8 @@
 """Leaving in float what costs most accuracy for least time, until a candidate is close enough.
 
 Each layer's share is measured, not estimated: the candidate is made once more without it, and run on the same samples. Layers then
-go back to float in the order of what is gained for what they cost, and the fewest that suffice are kept so.
+go back to float in the order of what is gained for what they cost, until it suffices; those that turn out to be needless then are
+quantised again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .judging import Judge
-from .layers import Layer, layers_of
+from .layers import Layer
 from .workshop import Candidate, Workshop
 
 if TYPE_CHECKING:
@@ -82,11 +83,9 @@ class Mender:
         """
         quality = self._judge.look([candidate.path])[0]
         mended = Mended(candidate, quality)
-        if self._judge.holds(quality) or quality.failure:
+        if self._judge.holds(quality) or quality.failure or not pays(quality):
             return mended
-        if not pays(quality):
-            return mended
-        layers = layers_of(self._workshop.prepared.peek(), self._workshop.table, candidate.mode)
+        layers = self._workshop.layers(candidate.mode)
         mended.shares = self.shares(candidate, layers)
         order = [share.layer for share in mended.shares if share.gain > 0]
         total = sum(layer.macs for layer in layers) or 1
@@ -113,7 +112,7 @@ class Mender:
                 break
             batch = queue[start : start + _AT_ONCE]
             self._stage(f"finding the layers that lose accuracy: {start} of {len(queue)}")
-            made = [self._workshop.make(candidate.mode, (*candidate.left, b.name)) for b in batch]
+            made = [self._workshop.again(candidate, [layer]) for layer in batch]
             for layer, quality in zip(
                 batch, self._judge.look([m.path for m in made], _QUICK), strict=True
             ):
@@ -124,12 +123,12 @@ class Mender:
 
     def _fewest(self, mended: Mended, order: Sequence[Layer]) -> None:
         """Tries ever more layers, then narrows down to the fewest that suffice."""
-        mode, left = mended.candidate.mode, mended.candidate.left
+        base = mended.candidate
         best: tuple[int, Candidate, Quality] | None = None
         low, count = 0, 1
         while order:
             count = min(count, len(order))
-            made, quality = self._try(mode, left, order[:count])
+            made, quality = self._try(base, order[:count])
             if self._judge.holds(quality):
                 best = count, made, quality
                 break
@@ -141,7 +140,7 @@ class Mender:
             low, count = count, 2 * count
         while best is not None and best[0] - low > 1 and time.monotonic() < self._deadline:
             middle = (low + best[0]) // 2
-            made, quality = self._try(mode, left, order[:middle])
+            made, quality = self._try(base, order[:middle])
             if self._judge.holds(quality):
                 best = middle, made, quality
             else:
@@ -149,12 +148,21 @@ class Mender:
         if best is not None:
             mended.candidate, mended.quality = best[1], best[2]
             mended.back = list(order[: best[0]])
+            self._spare(mended, base)
 
-    def _try(
-        self, mode: str, left: tuple[str, ...], back: Sequence[Layer]
-    ) -> tuple[Candidate, Quality]:
+    def _spare(self, mended: Mended, base: Candidate) -> None:
+        """Quantises layers again that need not stay in float now that others do, those with most work first."""
+        for layer in sorted(mended.back, key=lambda layer: -layer.macs)[:_AT_ONCE]:
+            if len(mended.back) < 2 or time.monotonic() > self._deadline:
+                return
+            rest = [other for other in mended.back if other is not layer]
+            made, quality = self._try(base, rest)
+            if self._judge.holds(quality):
+                mended.candidate, mended.quality, mended.back = made, quality, rest
+
+    def _try(self, base: Candidate, back: Sequence[Layer]) -> tuple[Candidate, Quality]:
         self._stage(f"leaving {len(back)} layers in float")
-        made = self._workshop.make(mode, (*left, *(layer.name for layer in back)))
+        made = self._workshop.again(base, back)
         return made, self._judge.look([made.path])[0]
 
 

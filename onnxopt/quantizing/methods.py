@@ -15,8 +15,8 @@ from .workshop import Candidate, Workshop
 if TYPE_CHECKING:
     from ..runtime.quality.figures import Quality
 
-METHODS = ("mse", "minmax", "percentile:99.99")
-"""What is tried, beside what the target has by default."""
+METHODS = ("mse", "minmax", "percentile:99.99", "percentile:99.9")
+"""What is tried, beside what the target has by default: outliers may make steps too large for all the rest."""
 _CORRECTED = " + bias-correct"
 _MODE = "static"
 
@@ -92,7 +92,10 @@ class _Trials:
                 self._workshop.drop(candidate)
         return self._candidates[best]
 
-    def _closeness(self, name: str) -> tuple[float, float]:
-        """By the metric asked for, which may be the same for several; then by SNR."""
+    def _closeness(self, name: str) -> tuple[bool, float, float]:
+        """By SNR among those that hold what was asked for, else by how far they are from it."""
         quality = self._qualities[name]
-        return self._judge.budget.slack(quality), self.snr.get(name, float("-inf"))
+        snr = self.snr.get(name, float("-inf"))
+        if self._judge.holds(quality):
+            return True, snr, 0.0
+        return False, self._judge.budget.slack(quality), snr

@@ -14,16 +14,16 @@ from ..errors import MismatchError, UsageError
 from ..quantize.table import Quantization
 from .account import WORTH, Account, Trial
 from .calibrating import Calibration, provider_of
+from .checking import Check
 from .inspecting import explain
 from .judging import FLOOR, Judge
-from .layers import layers_of
 from .mending import Mender, noise
 from .methods import closest
 from .refusing import overridable, reasons, refuse_quantised
 from .request import Request
-from .speed import first_of, race, sample
+from .samples import some
+from .speed import race
 from .straight import MODE, nothing, straight, suits
-from .strict import Strict
 from .workshop import Candidate, Workshop
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ _WIDE = 21
 _TIMING = 20.0
 _SHOWN = 20
 _VALIDATED = 4
-"""Samples of the user's that the result is compared with the original on, where none are given for that."""
 _MOSTLY = 0.9
 _HOPELESS = 10.0**1.5
 """With so many times another mode's noise, a model would lose most of its integers to mending."""
@@ -62,9 +61,9 @@ def quantise(source: Source, output: Path | None, request: Request, options: Opt
         check_output(origin, output)
     refuse_quantised(origin)
     options, raised = _opset(origin, request, options)
+    options, frozen = _frozen(origin, options)
     job = _Job(origin, request, options)
-    if raised:
-        job.notes.append(raised)
+    job.notes += [note for note in (raised, frozen) if note]
     return job.run(source, output)
 
 
@@ -100,17 +99,16 @@ class _Job:
             )
             if self._request.strict_fusion:
                 _refuse_unfused(account)
-            result = optimise(source, output, self._validated(options, workshop), repairer=Strict)
+            result = optimise(source, output, self._validated(options), Check)
         result.quantisation = account
         return result
 
-    def _validated(self, options: Options, workshop: Workshop) -> Options:
-        """Has the result compared on the user's samples: scales chosen for these say nothing on others."""
+    def _validated(self, options: Options) -> Options:
+        """The options, with samples of the user's to validate on: others may be nothing like what the ranges are of."""
         samples = self._request.judged_on
-        if samples is None or not options.validate or options.feeds or options.inputs:
+        if samples is None or not options.validate or options.feeds is not None or options.inputs:
             return options
-        feeds = first_of(workshop.prepared.peek(), samples, _VALIDATED)
-        return dataclasses.replace(options, feeds=feeds)
+        return dataclasses.replace(options, feeds=some(self._origin.peek(), samples, _VALIDATED))
 
     def _decide(self, workshop: Workshop) -> tuple[Account, Candidate]:
         request = self._request
@@ -143,17 +141,16 @@ class _Job:
 
     def _modes(self, workshop: Workshop) -> list[str]:
         """The modes to try."""
-        model, table = workshop.prepared.peek(), workshop.table
-        if self._mode == MODE and not layers_of(model, table, MODE):
+        if self._mode == MODE and not workshop.layers(MODE):
             raise UsageError(nothing(self._origin.label))
         if self._mode != "auto":
             return [self._mode]
-        static = layers_of(model, table, "static")
-        dynamic = layers_of(model, table, "dynamic")
+        static = workshop.layers("static")
+        dynamic = workshop.layers("dynamic")
         if not static and not dynamic:
             raise UsageError(
                 f"{self._origin.label}: nothing to quantise: no layer with constant weights has an integer kernel"
-                f"{overridable(model)}"
+                f"{overridable(workshop.prepared.peek())}"
             )
         work = sum(layer.macs for layer in static) or 1
         products = sum(layer.macs for layer in dynamic) / work
@@ -192,7 +189,7 @@ class _Job:
             candidate, trial.methods = closest(workshop, judge, self._request)
         else:
             candidate = workshop.make(mode)
-        trial.layers = len(layers_of(workshop.prepared.peek(), workshop.table, mode))
+        trial.layers = len(workshop.layers(mode))
         if not candidate.changed:
             trial.why = "nothing could be quantised"
             return trial, candidate
@@ -241,16 +238,16 @@ class _Job:
         """Tells what each layer costs; measured, where a report is wanted and there is time."""
         measured = self._measured.get(account.mode, {})
         if self._request.explain and judge is not None and not measured:
-            layers = layers_of(workshop.prepared.peek(), workshop.table, account.mode)
+            layers = workshop.layers(account.mode)
             shares = self._mender(workshop, judge).shares(candidate, layers)
             measured = {share.layer.name: share.gain for share in shares}
         explain(account, workshop, candidate, judge, measured)
 
     def _time(self, trial: Trial, workshop: Workshop, candidate: Candidate) -> None:
-        feed = sample(workshop.prepared.peek(), self._request.judged_on)
-        if feed is None:
+        if self._request.judged_on is None:
             return
-        found = race(workshop.plain, candidate.path, feed, self._options, _TIMING)
+        feeds = some(workshop.prepared.peek(), self._request.judged_on, 1)
+        found = race(workshop.plain, candidate.path, feeds[0], self._options, _TIMING)
         trial.ratio = found.ratio
         trial.noise = found.noise if len(found.rounds) > 1 else None
         times = found.times()
@@ -274,9 +271,10 @@ class _Job:
         if not trial.holds:
             account.notes.append(f"less accurate than is asked for by default: {_told(trial)}")
         if trial.ratio is not None and trial.ratio > WORTH:
+            freezing = " --freeze-inputs" if self._options.freeze_inputs else ""
             account.notes.append(
                 f"it takes {100 * trial.ratio:.0f} % of the time of the optimised float model: deploy that one "
-                "instead (`onnxopt optimize`), unless size matters"
+                f"instead (`onnxopt optimize{freezing}`), unless size matters"
             )
         from ..runtime.fusion.proving import prove
 
@@ -323,6 +321,16 @@ def _mode(request: Request, options: Options) -> str:
         request.check(MODE)
         return MODE
     return request.mode
+
+
+def _frozen(origin: Origin, options: Options) -> tuple[Options, str]:
+    """Makes constants of weights that are also inputs: stored as integers, they are not what callers would give."""
+    graph = origin.peek().graph
+    count = sum(value.name in graph.initializers for value in graph.inputs)
+    if options.freeze_inputs or not count:
+        return options, ""
+    told = f"{count} weights were also inputs, which callers could override; they are constants now"
+    return dataclasses.replace(options, freeze_inputs=True), told
 
 
 def _opset(origin: Origin, request: Request, options: Options) -> tuple[Options, str]:

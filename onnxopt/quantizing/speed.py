@@ -7,15 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..compiler.race import Race
 from .calibrating import provider_of
-from .request import Samples
 
 if TYPE_CHECKING:
-    import onnx_ir as ir
-
     from ..compiler.options import Options
 
 
@@ -47,36 +42,3 @@ def race(
             found.reason = str(error)
             found.broken = error.model
     return found
-
-
-def sample(model: ir.Model, samples: Samples | None) -> dict[str, Any] | None:
-    """One sample to time on: the first of the user's; None to have some generated."""
-    return None if samples is None else first_of(model, samples, 1)[0]
-
-
-def first_of(model: ir.Model, samples: Samples, count: int) -> list[dict[str, Any]]:
-    """The first samples, each on its own.
-
-    State that is fed back is zero, of the sizes that the model states, 1 where it does not.
-
-    Args:
-        model: The model whose inputs they are.
-        samples: Where they are.
-        count: How many are read at most.
-
-    Raises:
-        UsageError: There are none, or one does not fit.
-    """
-    from ..runtime.readers.opening import open_reader
-    from ..runtime.trace import input_specs
-
-    specs = input_specs(model)
-    feeds = []
-    for found in open_reader(samples.source, specs, options=samples.reading(count)):
-        feed: dict[str, Any] = dict(found.feed)
-        for spec in specs:
-            if spec.name not in feed and spec.name in samples.state.values():
-                shape = [d if isinstance(d, int) else 1 for d in spec.shape or ()]
-                feed[spec.name] = np.zeros(shape, spec.dtype)
-        feeds.append(feed)
-    return feeds

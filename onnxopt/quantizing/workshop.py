@@ -5,22 +5,27 @@ from __future__ import annotations
 import dataclasses
 import functools
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx_ir as ir
 
 from ..compiler.aim import aim
 from ..compiler.compile import run_pipeline
 from ..compiler.plan import pipeline_of, plan
 from ..compiler.staging import Origin
+from ..errors import UsageError
 from ..io import save
 from ..quantize.table import Quantization
 from . import pipelines
 from .calibrating import Calibration
+from .layers import Layer, layers_of
 from .request import Request
+from .samples import some
 
 if TYPE_CHECKING:
     from ..compiler.options import Options
@@ -37,6 +42,7 @@ class Candidate:
         path: Its file.
         outcome: What the passes did.
         pipeline: What makes it from the optimised model.
+        request: What it was made for.
     """
 
     mode: str
@@ -44,6 +50,7 @@ class Candidate:
     path: Path
     outcome: Outcome
     pipeline: str
+    request: Request
 
     @property
     def changed(self) -> bool:
@@ -111,6 +118,27 @@ class Workshop:
         outcome = run_pipeline(self.prepared, after, self._options, quiet=True)
         return self._write(outcome.model)
 
+    def layers(self, mode: str) -> list[Layer]:
+        """The layers that a mode may quantise, with their work on the first sample."""
+        return layers_of(self._sized, self.table, mode)
+
+    @functools.cached_property
+    def _sized(self) -> ir.Model:
+        """The prepared model with inputs of the first sample's sizes: to count work, for looking at only."""
+        model, samples = self.prepared.peek(), self._request.judged_on
+        if samples is None:
+            return model
+        feed = some(model, samples, 1)[0]
+        steps = [
+            f'set-input-shape{{input="{name}",shape="{",".join(map(str, array.shape))}"}}'
+            for name, array in feed.items()
+            if isinstance(array, np.ndarray) and array.ndim
+        ]
+        try:
+            return run_pipeline(self.prepared, ", ".join(steps), self._options, quiet=True).model
+        except UsageError:  # the model says otherwise of its inputs than it takes
+            return self.prepared.peek()
+
     def foundation(self, mode: str) -> Path:
         """The float model that a mode quantises: the prepared one, with what is moved between layers first."""
         steps = pipelines.foundation(mode, self._request)
@@ -138,10 +166,16 @@ class Workshop:
         Raises:
             OnnxoptError: The request does not fit the model.
         """
+        request = request or self._settled.get(mode, self._request)
         text = self.pipeline(mode, left, request)
         options = dataclasses.replace(self._options, observe=self._calibration.service(mode))
         outcome = run_pipeline(self.prepared, text, options, quiet=True)
-        return Candidate(mode, left, self._write(outcome.model), outcome, text)
+        return Candidate(mode, left, self._write(outcome.model), outcome, text, request)
+
+    def again(self, candidate: Candidate, back: Sequence[Layer]) -> Candidate:
+        """Makes a candidate anew, with some layers in float."""
+        left = (*candidate.left, *(layer.name for layer in back))
+        return self.make(candidate.mode, left, candidate.request)
 
     def pipeline(self, mode: str, left: tuple[str, ...], request: Request | None = None) -> str:
         """The passes that make a candidate from the prepared model."""

@@ -140,6 +140,9 @@ def _converted(proto: onnx.ModelProto, version: int) -> onnx.ModelProto:
         return version_converter.convert_version(proto, version)
     except Exception as error:
         reason = str(error).strip().splitlines()[-1].rpartition("failed: ")[2]
+        unknown = _unknown(proto)
+        if "no registered schema" in reason and unknown:
+            reason = f"{unknown} is no operator of ONNX any more, and what it meant cannot be carried over"
         raise UsageError(f"cannot convert to opset {version}: {reason}") from error
 
 
@@ -200,3 +203,9 @@ def _restore(new: ir.Model, old: ir.Model) -> None:
         if was is not None and was.op_type == node.op_type:
             node.metadata_props.update(was.metadata_props)
             node.meta.update(was.meta)
+
+
+def _unknown(proto: onnx.ModelProto) -> str:
+    """An operator of the default domain that ONNX does not define (any more), or ''."""
+    names = {node.op_type for node in proto.graph.node if node.domain in ("", "ai.onnx")}
+    return next((name for name in sorted(names) if not onnx.defs.has(name)), "")

@@ -5,7 +5,7 @@ Names are those of before: carrying out a plan renames nodes and takes names of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import onnx_ir as ir
 
@@ -84,6 +84,12 @@ class Notes:
 
     def _call(self, node: ir.Node) -> str:
         return self._called.get(node) or called(node)
+
+
+def joined(records: Iterable[Record]) -> Record:
+    """One record of several graphs' ones."""
+    found = list(records)
+    return Record([t for r in found for t in r.tensors], [x for r in found for x in r.layers])
 
 
 def called(node: ir.Node) -> str:

@@ -93,6 +93,8 @@ class Placement:
 
     def _activation(self, value: ir.Value) -> None:
         producer = value.producer()
+        if producer is not None and producer.graph is not self._graph:
+            producer = None  # what is captured from around a branch is quantised anew where the branch begins
         made_here = value in self._made
         anchor = producer or self._graph[0]
         build = self._builder(anchor)

@@ -7,7 +7,7 @@ by its integer kernel where the form is one they know; the target's file tells w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +18,7 @@ from onnxopt.errors import UsageError
 from onnxopt.pipeline.base import Context, Pass
 from onnxopt.quantize.methods import needs, parse_method
 from onnxopt.quantize.ranges import choose_range
+from onnxopt.quantize.record import Record
 from onnxopt.quantize.statistics import Statistics, load
 from onnxopt.quantize.table import Quantization
 from onnxopt.quantize.types import qtype
@@ -26,9 +27,10 @@ from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.scopes import differentiates
 
 from ._correction import channel_means, channel_wants
-from ._notes import Notes
+from ._notes import Notes, joined
+from ._parts import Part, name_apart, parts_of, reached
 from ._place import RULE, Placement
-from ._plan import MARKS, Plan, Planner
+from ._plan import MARKS, Plan
 from ._scales import Scheme, activation_scales
 from ._selection import Selection
 from ._unseen import leave_out
@@ -74,7 +76,7 @@ class Quantize(Pass):
     stats: str = ""
 
     def run(self, context: Context) -> int:
-        """Quantises the main graph; bodies and functions stay as they are.
+        """Quantises the main graph and branches of If in it; loops and functions stay as they are.
 
         What was quantised, a `Record`, is in ``context.details`` under the pass's name.
 
@@ -87,32 +89,43 @@ class Quantize(Pass):
         method = self.method or table.method
         parse_method(method)
         selection = Selection.of(self.include, self.exclude)
-        selection.check(graph)
+        selection.check(graph.all_nodes())
         _refuse(context.model, scheme)
-        planner = Planner(context.facts, table, selection)
-        plan = planner.plan(graph)
-        _report(context, plan)
-        if not plan.integer or not context.gate.admits(RULE, graph.name or ""):
+        parts = parts_of(context, table, selection)
+        _report(context, [part.plan for part in parts])
+        wanted = any(part.plan.integer for part in parts)
+        if not wanted or not context.gate.admits(RULE, graph.name or ""):
             return 0
-        statistics = self._statistics(context, plan, method)
-        _drop_unseen(context, plan, statistics)
-        for node in leave_out(plan, statistics, planner.data):
-            context.stats.decline(RULE, where(node), f"{node.op_type}: {plan.reasons[node]}")
+        name_apart(context, parts)
+        statistics = self._statistics(context, [part.plan for part in parts], method)
+        _drop_unseen(parts[0].plan, statistics)
+        main = parts[0]
+        for node in leave_out(main.plan, statistics, main.planner.data):
+            context.stats.decline(RULE, where(node), f"{node.op_type}: {main.plan.reasons[node]}")
         context.gate.record(RULE, graph.name or "")
+        parts = reached(context, parts, statistics)
+        # Inner graphs first: they read what is around them as it is, and the outer graph sees to that afterwards.
+        records = [
+            self._place(context, part, statistics, scheme, method) for part in reversed(parts)
+        ]
+        context.details[RULE] = joined(reversed(records))
+        context.refresh()
+        return sum(len(part.plan.integer) for part in parts)
 
+    def _place(
+        self, context: Context, part: Part, statistics: Statistics, scheme: Scheme, method: str
+    ) -> Record:
         def range_of(value: ir.Value) -> tuple[float, float]:
             seen = statistics.tensors[value.name or ""]
             one_sided = seen.low >= 0.0 or seen.high <= 0.0
             balanced = scheme.symmetric and not one_sided
             return choose_range(seen, method, scheme.activations, balanced)
 
-        scales = activation_scales(context.facts, plan, scheme, range_of)
-        means = channel_means(plan, statistics) if self.bias_correct else None
-        notes = Notes(plan, scales, statistics.tensors)
-        Placement(context, graph, planner, plan, scales, scheme, notes, means).run()
-        context.details[RULE] = notes.record
-        context.refresh()
-        return len(plan.integer)
+        scales = activation_scales(context.facts, part.plan, scheme, range_of)
+        means = channel_means(part.plan, statistics) if self.bias_correct else None
+        notes = Notes(part.plan, scales, statistics.tensors)
+        Placement(context, part.graph, part.planner, part.plan, scales, scheme, notes, means).run()
+        return notes.record
 
     def _scheme(self, table: Quantization) -> Scheme:
         granularity = self.granularity or table.granularity
@@ -127,10 +140,11 @@ class Quantize(Pass):
         channels = granularity == "channel"
         return Scheme(activations, weights, channels, self.symmetric, self.bias_correct)
 
-    def _statistics(self, context: Context, plan: Plan, method: str) -> Statistics:
-        wants = {value.name or "": needs(method) for value in plan.roots}
-        for name, want in channel_wants(plan).items() if self.bias_correct else ():
-            wants[name] = wants.get(name, Wants()) | want
+    def _statistics(self, context: Context, plans: Sequence[Plan], method: str) -> Statistics:
+        wants = {value.name or "": needs(method) for plan in plans for value in plan.roots}
+        for plan in plans if self.bias_correct else ():
+            for name, want in channel_wants(plan).items():
+                wants[name] = wants.get(name, Wants()) | want
         if self.stats:
             if not Path(self.stats).is_file():
                 raise UsageError(f"{self.stats}: no such file of statistics")
@@ -161,14 +175,15 @@ def _refuse(model: ir.Model, scheme: Scheme) -> None:
         raise UsageError(f"the model is quantised already ({told}); start from the float model")
 
 
-def _report(context: Context, plan: Plan) -> None:
-    for node, reason in plan.reasons.items():
-        context.stats.decline(RULE, where(node), f"{node.op_type}: {reason}")
-    if not plan.integer:
+def _report(context: Context, plans: Sequence[Plan]) -> None:
+    for plan in plans:
+        for node, reason in plan.reasons.items():
+            context.stats.decline(RULE, where(node), f"{node.op_type}: {reason}")
+    if not any(plan.integer for plan in plans):
         context.stats.note(f"{RULE}: there is nothing that the target computes in integers")
 
 
-def _drop_unseen(context: Context, plan: Plan, statistics: Statistics) -> None:
+def _drop_unseen(plan: Plan, statistics: Statistics) -> None:
     """Refuses statistics that lack a tensor."""
     seen: Mapping[str, object] = statistics.tensors
     missing = [value.name or "" for value in plan.roots if value.name not in seen]

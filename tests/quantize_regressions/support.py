@@ -10,6 +10,7 @@ import onnx
 import onnx_ir as ir
 import onnxruntime as ort
 from onnx import helper, numpy_helper
+from onnxopt.passes.quantize._notes import Notes
 from onnxopt.passes.quantize._place import Placement
 from onnxopt.passes.quantize._plan import Plan, Planner
 from onnxopt.passes.quantize._scales import Scheme, activation_scales
@@ -72,7 +73,8 @@ def quantise(
     found = {**_ranges(proto, plan), **(ranges or {})}
     scheme = Scheme(qtype(activations), qtype("s8"), True, symmetric)
     scales = activation_scales(context.facts, plan, scheme, lambda v: found[v.name or ""])
-    Placement(context, loaded.graph, planner, plan, scales, scheme).run()
+    notes = Notes(plan, scales, {})
+    Placement(context, loaded.graph, planner, plan, scales, scheme, notes).run()
     save(loaded, out)
     return out
 

@@ -26,7 +26,7 @@ class CalibrationJob:
         options: how to read them, JSON-ready.
         specs: the model's inputs, JSON-ready.
         inputs: graph inputs to observe.
-        values: other values of the main graph to observe, in its order.
+        values: other values to observe, in the graph's order.
         save_to: path of the file of statistics to write.
         state: output name -> name of the input it is fed back to.
         done: samples that each value has had already, by name.

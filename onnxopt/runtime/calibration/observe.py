@@ -77,7 +77,8 @@ def observe(
     Args:
         model: the model, which is not changed, or its file.
         samples: where samples are: see `onnxopt.runtime.readers.opening.open_reader`.
-        wants: what to gather, by name of the value: an input, or an output of a node of the main graph.
+        wants: what to gather, by name of the value: an input, or an output of a node of the main graph or of a
+            branch of If in it, of which only samples count that take the branch.
         options: how to read samples; ``options.limit`` of them at most.
         state: output name -> name of the input it is fed back to from sample to sample.
         provider: full provider name.

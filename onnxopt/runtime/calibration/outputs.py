@@ -1,7 +1,7 @@
 """Values inside a model made outputs of it, so that a session returns them.
 
 An output is never optimised away, so what is observed is what the unoptimised model computes, up to rounding:
-fusions stop at it. Only values of the main graph can be outputs.
+fusions stop at it. Only values of the main graph can be outputs; those in branches of If are made such (`branches`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from onnxopt.errors import UsageError
+from onnxopt.runtime.calibration.branches import inner_values, lift
 from onnxopt.runtime.facts import size_of
 
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
@@ -27,7 +28,7 @@ class Chosen:
 
     Attributes:
         inputs: graph inputs, seen in the samples themselves.
-        values: what nodes of the main graph compute, in the graph's order.
+        values: what nodes compute, in the graph's order, then what those in branches do.
         notes: what is left out and why.
     """
 
@@ -53,16 +54,19 @@ def choose(model: ir.Model, names: Collection[str]) -> Chosen:
         if value.name in left and value.name not in graph.initializers:
             left.discard(value.name)
             (chosen.inputs if _may_be_float(value) else other).append(value.name)
-    for node in graph:
-        for value in node.outputs:
-            if value.name in left:
-                left.discard(value.name)
-                (chosen.values if _may_be_float(value) else other).append(value.name)
+    for name, value in named(model).items():
+        if name in left:
+            left.discard(name)
+            (chosen.values if _may_be_float(value) else other).append(name)
     weights = left & set(graph.initializers)
     inner = (left - weights) & _inner_names(model)
     _note(chosen, other, "not of floating point")
     _note(chosen, sorted(weights), "constant, which needs no samples")
-    _note(chosen, sorted(inner), "inside the body of a loop, branch or function")
+    _note(
+        chosen,
+        sorted(inner),
+        "inside the body of a loop or function, or of a name that others have",
+    )
     unknown = sorted(left - weights - inner)
     if unknown:
         raise UsageError(f"the model has no value {unknown[0]!r} to observe: check the name")
@@ -119,8 +123,19 @@ def _bytes(value: ir.Value, sizes: Mapping[str, int]) -> int | None:
 
 
 def named(model: ir.Model) -> dict[str, ir.Value]:
-    """What nodes of the main graph compute, by name."""
+    """What nodes of the main graph and of branches in it compute, by name."""
+    return _outer(model) | inner_values(model)
+
+
+def _outer(model: ir.Model) -> dict[str, ir.Value]:
     return {value.name or "": value for node in model.graph for value in node.outputs}
+
+
+def _reachable(model: ir.Model, names: Iterable[str]) -> dict[str, ir.Value]:
+    """What nodes of the main graph compute, by name, once these values are among it."""
+    outer, inner = _outer(model), inner_values(model)
+    lift(model, [name for name in names if name in inner and name not in outer])
+    return _outer(model)
 
 
 def with_outputs(model: ir.Model, names: Sequence[str]) -> None:
@@ -128,7 +143,7 @@ def with_outputs(model: ir.Model, names: Sequence[str]) -> None:
 
     Shapes stated for them are dropped: where one is wrong, a session would complain about an output.
     """
-    values = named(model)
+    values = _reachable(model, names)
     outputs = [values.get(name) or _at_border(model, name) for name in names]
     model.graph.outputs.clear()
     for value in outputs:
@@ -148,7 +163,7 @@ def _at_border(model: ir.Model, name: str) -> ir.Value:
 
 def with_shapes(model: ir.Model, names: Sequence[str]) -> None:
     """Make the shapes of values the only outputs, in this order: the values themselves are freed as ever."""
-    values = named(model)
+    values = _reachable(model, names)
     outputs = []
     for name in names:
         node = ir.Node("", "Shape", [values[name]])

@@ -19,6 +19,8 @@ class Figures:
         top1: share of positions where the largest entry along the last axis is the same one; None where that axis has
             less than two entries.
         max_abs: largest ``|c - r|``.
+        decisions: where the reference gives probabilities, and mostly clear ones: share of those that are on the same side of
+            0.5, or the F1 of those above it, whichever is less. Else None.
     """
 
     snr_db: float
@@ -26,6 +28,7 @@ class Figures:
     least_cosine: float
     top1: float | None
     max_abs: float
+    decisions: float | None = None
 
 
 def worst(figures: Iterable[Figures]) -> Figures | None:
@@ -34,12 +37,14 @@ def worst(figures: Iterable[Figures]) -> Figures | None:
     if not found:
         return None
     agreements = [f.top1 for f in found if f.top1 is not None]
+    decisions = [f.decisions for f in found if f.decisions is not None]
     return Figures(
         min(f.snr_db for f in found),
         min(f.cosine for f in found),
         min(f.least_cosine for f in found),
         min(agreements) if agreements else None,
         max(f.max_abs for f in found),
+        min(decisions, default=None),
     )
 
 

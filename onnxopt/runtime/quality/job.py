@@ -45,7 +45,8 @@ class QualityJob:
         specs: the inputs, JSON-ready.
         state: output name -> name of the input it is fed back to.
         metrics: the user's functions, as ``module:function``.
-        limit: samples at most.
+        limit: samples at most; at least, where `seconds` is given.
+        seconds: more samples are run as long as the reference has taken less than this.
         kept_bytes: bytes of outputs that are kept at most.
         provider: full provider name.
         custom_op_libraries: paths of shared libraries.
@@ -59,6 +60,7 @@ class QualityJob:
     state: dict[str, str] = field(default_factory=dict)
     metrics: list[str] = field(default_factory=list)
     limit: int = LIMIT
+    seconds: float = 0.0
     kept_bytes: int = KEPT_BYTES
     provider: str = "CPUExecutionProvider"
     custom_op_libraries: list[str] = field(default_factory=list)

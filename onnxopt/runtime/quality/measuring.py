@@ -27,6 +27,7 @@ def measure_quality(
     timeout_s: float = 600.0,
     custom_op_libraries: Sequence[str] = (),
     limit: int = LIMIT,
+    seconds: float = 0.0,
     kept_bytes: int = KEPT_BYTES,
     on_progress: Callable[[str, int], None] | None = None,
 ) -> list[Quality]:
@@ -41,7 +42,8 @@ def measure_quality(
         provider: full provider name.
         timeout_s: seconds that a model may take for all samples.
         custom_op_libraries: paths of shared libraries.
-        limit: samples at most.
+        limit: samples at most; at least, where ``seconds`` is given.
+        seconds: more samples are run as long as the reference has taken less than this: those of fast models cost little.
         kept_bytes: bytes of outputs that are kept at most; there are fewer samples where they do not fit.
         on_progress: called with stage (``reference-run``, ``candidate0-run``) and sample number.
 
@@ -63,6 +65,7 @@ def measure_quality(
         dict(reading.state),
         list(metrics),
         limit,
+        seconds,
         kept_bytes,
         provider,
         [os.path.abspath(library) for library in custom_op_libraries],

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from onnxopt.runtime.quality.decisions import Decisions
 from onnxopt.runtime.quality.figures import Figures
 
 
@@ -21,6 +22,7 @@ class Tally:
         self.unlike = 0
         self._signal = self._noise = self._max_abs = 0.0
         self._cosines = _Cosines()
+        self._decisions = Decisions()
         self._agreed = self._positions = 0
 
     def add(self, reference: np.ndarray, other: np.ndarray) -> None:
@@ -34,6 +36,7 @@ class Tally:
         else:
             c = other.astype(np.float64)
             self._agree(r, c)
+        self._decisions.add(r, c)
         usable = np.isfinite(r)
         r = np.where(usable, r, 0.0)
         c = np.where(usable, c, 0.0)
@@ -49,7 +52,8 @@ class Tally:
         """The figures of what was taken so far."""
         mean, least = self._cosines.found()
         top1 = self._agreed / self._positions if self._positions else None
-        return Figures(decibels(self._signal, self._noise), mean, least, top1, self._max_abs)
+        snr = decibels(self._signal, self._noise)
+        return Figures(snr, mean, least, top1, self._max_abs, self._decisions.found())
 
     def _agree(self, r: np.ndarray, c: np.ndarray) -> None:
         if not _positions(r):

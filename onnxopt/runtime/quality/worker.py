@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -59,13 +60,16 @@ class Worker:
 
     def _reference(self) -> None:
         path, held = self._job.reference, 0
+        deadline = time.monotonic() + self._job.seconds
         limit = self._job.kept_bytes // (2 if self._metrics else 1)
         try:
-            for outputs in self._run(path, "reference", self._job.limit):
+            for outputs in self._run(path, "reference", self._most()):
                 held += sum(array.nbytes for array in outputs.values())
                 if held > limit and self._kept:
                     break
                 self._kept.append(outputs)
+                if len(self._kept) >= self._job.limit and time.monotonic() > deadline:
+                    break
         except OnnxoptError:
             raise
         except Exception as error:  # onnxruntime raises many unrelated classes
@@ -75,6 +79,9 @@ class Worker:
                 f"compared on {len(self._kept)} samples: the outputs of more would not fit in"
                 f" {limit >> 20} MiB"
             )
+
+    def _most(self) -> int | None:
+        return None if self._job.seconds else self._job.limit
 
     def _candidate(self, number: int, path: str) -> Quality:
         quality = Quality(path, best=dict(self._best), notes=list(self._notes))
@@ -109,7 +116,7 @@ class Worker:
             if tally.unlike
         ]
 
-    def _run(self, path: str, stage: str, limit: int) -> Iterator[_Outputs]:
+    def _run(self, path: str, stage: str, limit: int | None) -> Iterator[_Outputs]:
         """Yields what a model returns for each sample; those outputs that are compared."""
         self._steps(f"{stage}-load", 0)
         session = make_session(
