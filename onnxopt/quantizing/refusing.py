@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    import onnx_ir as ir
-
     from ..compiler.staging import Origin
     from .workshop import Candidate
 
@@ -41,9 +39,3 @@ def reasons(made: Iterable[Candidate]) -> str:
                 found.update(declined)
     told = "; ".join(f"{reason} ({count} times)" for reason, count in found.most_common(_SHOWN))
     return f": {told}" if told else ""
-
-
-def overridable(model: ir.Model) -> str:
-    """What to do where initializers are inputs, too, so that callers may replace them."""
-    both = [value for value in model.graph.inputs if value.name in model.graph.initializers]
-    return f"; {len(both)} weights are inputs, too: add --freeze-inputs" if both else ""

@@ -19,7 +19,7 @@ from .inspecting import explain
 from .judging import FLOOR, Judge
 from .mending import Mender, noise
 from .methods import closest
-from .refusing import overridable, reasons, refuse_quantised
+from .refusing import reasons, refuse_quantised
 from .request import Request
 from .samples import some
 from .speed import race
@@ -150,7 +150,6 @@ class _Job:
         if not static and not dynamic:
             raise UsageError(
                 f"{self._origin.label}: nothing to quantise: no layer with constant weights has an integer kernel"
-                f"{overridable(workshop.prepared.peek())}"
             )
         work = sum(layer.macs for layer in static) or 1
         products = sum(layer.macs for layer in dynamic) / work
