@@ -54,6 +54,10 @@ class Statistics:
         except ValueError as error:
             raise ValueError(f"tensor '{name}' {error}") from None
 
+    def forget(self, name: str) -> None:
+        """Begins anew with a tensor, as if no sample had been seen of it."""
+        self.tensors[name] = TensorStatistics(self.tensors[name].wants)
+
     def merge(self, other: Statistics) -> None:
         """Adds statistics of other samples.
 

@@ -8,6 +8,8 @@ from ..quantize.table import Quantization
 from .request import Request, names, option
 
 _TIDY = "prune-initializers, deduplicate-initializers, remove-dead-nodes"
+_UNWRITABLE = frozenset('";\n')
+_WILD = frozenset("[]*")
 _DYNAMIC_WEIGHTS = ("s8", "u8")
 
 
@@ -26,7 +28,7 @@ def body(
         more: Names to leave in float besides those of the request.
     """
     chosen = [option("include", names(request.include))] if request.include else []
-    left = names([*request.exclude, *more])
+    left = names([*request.exclude, *(_pattern(name) for name in more)])
     if left:
         chosen.append(option("exclude", left))
     steps = [foundation(mode, request)]
@@ -91,6 +93,13 @@ def _weights(request: Request, chosen: Sequence[str]) -> list[str]:
         f"symmetric={str(stored.symmetric).lower()}",
     ]
     return [_call("quantize-weights", [*options, *chosen])]
+
+
+def _pattern(name: str) -> str:
+    """A name, with wildcards for what text of a pipeline cannot hold."""
+    if not set(name) & _UNWRITABLE:
+        return name
+    return "".join("?" if letter in _WILD or letter in _UNWRITABLE else letter for letter in name)
 
 
 def _call(name: str, options: Sequence[str]) -> str:

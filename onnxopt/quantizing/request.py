@@ -142,6 +142,7 @@ class Request:
             self.check(self.mode)
         elif self.method not in WEIGHT_METHODS and self.method:
             parse_method(self.method)
+        _check_images(self.calibration, self.evaluation)
         if self.granularity not in ("", "tensor", "channel"):
             kind, _, size = self.granularity.partition(":")
             if kind != "block" or not size.isdecimal() or int(size) < 1:
@@ -226,6 +227,15 @@ class Request:
     def judged_on(self) -> Samples | None:
         """The samples that results are judged on."""
         return self.evaluation or self.calibration
+
+
+def _check_images(*samples: Samples | None) -> None:
+    given = [one for one in samples if one is not None]
+    if any(one.images for one in given) and not any(
+        one.source.startswith("images:") for one in given
+    ):
+        name = next(iter(given[0].images))
+        raise UsageError(f"--{name} is for images; give them as images:FOLDER")
 
 
 def option(key: str, value: object) -> str:

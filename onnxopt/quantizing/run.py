@@ -19,6 +19,7 @@ from .inspecting import explain
 from .judging import FLOOR, Judge
 from .mending import Mender, noise
 from .methods import closest
+from .refusing import overridable, reasons, refuse_quantised
 from .request import Request
 from .samples import some
 from .speed import race
@@ -58,6 +59,7 @@ def quantise(source: Source, output: Path | None, request: Request, options: Opt
     origin = Origin(source)
     if output is not None:
         check_output(origin, output)
+    refuse_quantised(origin)
     options, raised = _opset(origin, request, options)
     options, frozen = _frozen(origin, options)
     job = _Job(origin, request, options)
@@ -129,6 +131,10 @@ class _Job:
             if candidate is not None:
                 made[mode] = candidate
         account.mode = _best(account.trials, made)
+        if not any(candidate.changed for candidate in made.values()):
+            raise UsageError(
+                f"{self._origin.label}: nothing could be quantised{reasons(made.values())}"
+            )
         self._conclude(account, made[account.mode])
         self._explain(account, workshop, made[account.mode], judge)
         return account, made[account.mode]
@@ -144,6 +150,7 @@ class _Job:
         if not static and not dynamic:
             raise UsageError(
                 f"{self._origin.label}: nothing to quantise: no layer with constant weights has an integer kernel"
+                f"{overridable(workshop.prepared.peek())}"
             )
         work = sum(layer.macs for layer in static) or 1
         products = sum(layer.macs for layer in dynamic) / work

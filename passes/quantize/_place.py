@@ -24,6 +24,7 @@ from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.provenance import record
 
 from ._correction import Means, correct_summand, mean_error
+from ._fits import channels_of, vector
 from ._marking import INTEGER
 from ._notes import Notes
 from ._plan import Plan, Planner
@@ -66,7 +67,7 @@ class Placement:
         self._plan = plan
         self._scales = scales
         self._scheme = scheme
-        self._shared: dict[tuple[ir.Value, int | None], tuple[ir.Value, Affine]] = {}
+        self._shared: dict[tuple[ir.Value, int | None], list[tuple[ir.Value, Affine]]] = {}
         self._parameters: dict[int, tuple[ir.Value, ir.Value]] = {}
         self._made = plan.made
 
@@ -144,20 +145,20 @@ class Placement:
         assert tensor is not None
         channels = self._scheme.by_channel and form.granularity == "channel"
         axis = channel_axis(node, form, len(tensor.shape)) if channels else None
-        bias = self._bias_of(node, form)
         scale = self._scales[data].scale
-        numbers = None if bias is None else np.asarray(bias.numpy(), np.float32)
-        key = (weight, axis)
-        if key in self._shared and numbers is None:
-            back, affine = self._shared[key]
-        else:
-            affine = weight_scale(np.asarray(tensor.numpy()), axis, self._scheme, numbers, scale)
+        numbers, summand = self._bias_of(node, form), self._summand(node)
+        added = summand if numbers is None else numbers
+        affine = weight_scale(np.asarray(tensor.numpy()), axis, self._scheme, added, scale)
+        alike = self._shared.setdefault((weight, axis), [])
+        back = next((v for v, a in alike if np.array_equal(a.scale, affine.scale)), None)
+        if back is None:
             back = self._stored(node, "weight", tensor, affine, weight)
-            self._shared.setdefault(key, (back, affine))
+            alike.append((back, affine))
         node.replace_input_with(form.weight, back)
         if self._scheme.correct_bias:
             numbers = self._corrected(node, form, np.asarray(tensor.numpy()), affine, numbers)
-        self._sum(node, scale, affine)
+        if summand is not None:
+            self._sum(node, scale, affine)
         if numbers is not None and form.bias is not None:
             self._bias(node, form.bias, numbers, scale, affine)
 
@@ -166,20 +167,26 @@ class Placement:
 
         Where shapes are known, onnxruntime makes a Gemm of both, which computes in integers only with such a bias.
         """
-        total = self._plan.sums.get(node)
-        if total is None or self._facts.static_shape(node.inputs[0]) is None:
-            return
+        total = self._plan.sums[node]
         for index, value in enumerate(total.inputs):
             tensor = None if value is None else self._facts.const_tensor(value)
             if tensor is not None:
                 self._bias(total, index, np.asarray(tensor.numpy(), np.float32), scale, weights)
 
-    def _bias_of(self, node: ir.Node, form: Weighted) -> ir.TensorProtocol | None:
+    def _summand(self, node: ir.Node) -> Array | None:
+        """The vector that is added to a product, where it is stored as a bias is."""
+        total = self._plan.sums.get(node)
+        if total is None or self._facts.static_shape(node.inputs[0]) is None:
+            return None
+        tensors = (self._facts.const_tensor(value) for value in total.inputs)
+        return next((np.asarray(t.numpy(), np.float32) for t in tensors if t is not None), None)
+
+    def _bias_of(self, node: ir.Node, form: Weighted) -> Array | None:
+        """The bias as float32 [channels]: kernels take it in no other shape."""
         if form.bias is None or form.bias >= len(node.inputs):
             return None
-        value = node.inputs[form.bias]
-        tensor = None if value is None else self._facts.const_tensor(value)
-        return tensor if tensor is not None and len(tensor.shape) == 1 else None
+        shape = self._facts.static_shape(node.inputs[form.weight])
+        return vector(self._facts, node.inputs[form.bias], channels_of(node, shape or ()))
 
     def _corrected(
         self, node: ir.Node, form: Weighted, weight: Array, affine: Affine, bias: Array | None

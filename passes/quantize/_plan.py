@@ -17,6 +17,7 @@ from onnxopt.quantize.affine import Affine
 from onnxopt.quantize.table import Quantization, Weighted
 from onnxopt.quantize.types import qtype
 
+from ._fits import absorbs, loads, misfit
 from ._selection import Selection
 
 FLOAT = ir.DataType.FLOAT
@@ -74,6 +75,7 @@ class Planner:
         self._selection = selection
         self._plan = Plan()
         self._available: set[ir.Value] = set()
+        self._barred: set[ir.Value] = set()
 
     def plan(self, graph: ir.Graph) -> Plan:
         """Decides for a graph whose nodes are in order."""
@@ -96,9 +98,16 @@ class Planner:
             return
         form = self._table.weighted.get(node.op_type)
         follows = node.op_type in self._table.joined or node.op_type in self._table.carried
+        if not loads(node):
+            self._barred.update(node.outputs)
         if form is None and not (follows and self._follows(node)):
             return
         reason = self._selection.refusal(node) or (self._refusal(node, form) if form else "")
+        if not reason and form is not None and node.inputs[0] in self._barred:
+            reason = (
+                "what it reads comes from an operator that does not load between quantised values"
+            )
+        reason = reason or misfit(self._facts, node, form)
         if reason:
             self._plan.reasons[node] = reason
             return
@@ -131,9 +140,6 @@ class Planner:
             return "beta is not 1"
         if node.attributes.get_int("transA", 0):
             return "its operand is transposed"
-        bias = node.inputs[2] if len(node.inputs) > 2 else None
-        if bias is not None and self._facts.const_tensor(bias) is None:
-            return "its bias is not constant"
         return ""
 
     def _follows(self, node: ir.Node) -> bool:
@@ -166,7 +172,7 @@ class Planner:
         after = self._only_reader(result)
         if after is None or after.op_type not in self._table.absorbed or after.domain:
             return result
-        if not self._limits_known(after) or self._selection.refusal(after):
+        if not absorbs(self._facts, after) or self._selection.refusal(after):
             return result
         self._plan.absorbed[after.outputs[0]] = after
         return after.outputs[0]
@@ -190,9 +196,6 @@ class Planner:
         producer = value.producer()
         same = producer is not None and node.graph is producer.graph
         return node if same and index in places else None
-
-    def _limits_known(self, node: ir.Node) -> bool:
-        return all(v is None or self._facts.const_tensor(v) is not None for v in node.inputs[1:])
 
     # Which of those pay
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
@@ -14,7 +15,8 @@ from onnxopt.quantize.affine import Affine, Array, from_range
 from onnxopt.quantize.table import Weighted
 from onnxopt.quantize.types import QType
 
-from ._plan import Plan
+if TYPE_CHECKING:
+    from ._plan import Plan
 
 _BIAS_LIMIT = float(2**30)
 """Biases as int32 keep a bit of room for what the products add."""
@@ -76,25 +78,44 @@ def activation_scale(
     """
     low, high = max(spread[0], limits[0]), min(spread[1], limits[1])
     one_sided = low >= 0.0 or high <= 0.0
-    # Where one sign does not occur, half of a symmetric range would be wasted, and what rectifies not absorbed.
-    symmetric = scheme.symmetric and not one_sided
+    # Where one sign does not occur, half of a symmetric range would be wasted, and what rectifies not absorbed. Nor is what clips
+    # where it does not treat both signs alike.
+    symmetric = scheme.symmetric and not one_sided and limits[0] == -limits[1]
     found = from_range(low, high, scheme.activations, symmetric=symmetric)
-    return _within(found, limits)
+    return _within(found, limits, fixed=symmetric)
 
 
-def _within(found: Affine, limits: tuple[float, float]) -> Affine:
-    """Lowers a scale by as little as makes the largest stored value no larger than a limit.
+def _within(found: Affine, limits: tuple[float, float], *, fixed: bool) -> Affine:
+    """Sees to it that no stored value is beyond limits; as little as can be of the range is lost.
 
-    The runtime absorbs a Clip only where nothing beyond its limits can be stored.
+    The runtime absorbs a Clip only where nothing beyond its limits can be stored. Rounding the zero point moves the range by up to
+    half a step: where that is beyond a limit, either the scale is lowered, or the zero point rounded the other way.
+
+    Args:
+        found: The scale and zero point.
+        limits: The lowest and highest value that may be stored, infinite where there is no limit; 0 is within.
+        fixed: Whether the zero point must stay.
     """
-    scale = found.scale
-    for bound, edge in ((limits[0], found.qtype.low), (limits[1], found.qtype.high)):
-        steps = np.float32(edge - int(found.zero_point))
-        if math.isinf(bound) or bound == 0.0 or not steps:
+    zero, kind = int(found.zero_point), found.qtype
+    zeros = (
+        [zero] if fixed else [z for z in (zero, zero - 1, zero + 1) if kind.low <= z <= kind.high]
+    )
+    fitting = [(_largest(found, z, limits), z) for z in zeros]
+    scale, zero = max(fitting, key=lambda pair: pair[0])  # the first of equals
+    return Affine(kind, np.asarray(scale, np.float32), np.asarray(zero, np.int64))
+
+
+def _largest(found: Affine, zero: int, limits: tuple[float, float]) -> np.float32:
+    """The largest scale up to the one found with which all that is stored is within limits."""
+    scale = np.float32(found.scale)
+    for bound, edge in zip(limits, (found.qtype.low, found.qtype.high), strict=True):
+        steps = abs(edge - zero)
+        if math.isinf(bound) or not steps:
             continue
-        while abs(np.float32(steps * scale)) > abs(np.float32(bound)):
+        scale = min(scale, np.float32(abs(bound) / steps))
+        while np.float32(steps) * scale > abs(np.float32(bound)):
             scale = np.nextafter(scale, np.float32(0.0))
-    return Affine(found.qtype, np.asarray(scale, np.float32), found.zero_point)
+    return scale
 
 
 def limits_of(facts: Facts, node: ir.Node | None) -> tuple[float, float]:

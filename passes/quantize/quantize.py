@@ -33,9 +33,12 @@ from ._place import RULE, Placement
 from ._plan import MARKS, Plan
 from ._scales import Scheme, activation_scales
 from ._selection import Selection
+from ._unseen import leave_out
 
 _FIRST_BY_CHANNEL = 13
 _FIRST = 10
+_FIRST_BY_BLOCK = 21
+_FOUR = (ir.DataType.INT4, ir.DataType.UINT4)
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,9 @@ class Quantize(Pass):
         name_apart(context, parts)
         statistics = self._statistics(context, [part.plan for part in parts], method)
         _drop_unseen(parts[0].plan, statistics)
+        main = parts[0]
+        for node in leave_out(main.plan, statistics, main.planner.data):
+            context.stats.decline(RULE, where(node), f"{node.op_type}: {main.plan.reasons[node]}")
         context.gate.record(RULE, graph.name or "")
         parts = reached(context, parts, statistics)
         # Inner graphs first: they read what is around them as it is, and the outer graph sees to that afterwards.
@@ -156,8 +162,8 @@ def _refuse(model: ir.Model, scheme: Scheme) -> None:
         raise UsageError("the model differentiates itself, so that its nodes must stay as they are")
     version = model.opset_imports.get("", model.opset_imports.get("ai.onnx", 0))
     least = _FIRST_BY_CHANNEL if scheme.by_channel else _FIRST
-    if scheme.activations.bits == 16:
-        least = 21
+    if scheme.activations.bits == 16 or scheme.weights.dtype in _FOUR:
+        least = _FIRST_BY_BLOCK
     if version < least:
         what = "scales by channel" if least == _FIRST_BY_CHANNEL else "this quantisation"
         raise UsageError(

@@ -85,6 +85,8 @@ class Ledger:
             self.done[name] = number + 1
             if trouble:
                 self.refused[name] = f"{where}: {trouble}"
+                # What was seen until then is no range to rely on, and must not look like one in the file.
+                self._statistics.forget(name)
 
     def _update(self, name: str, array: np.ndarray) -> str:
         if name in self.refused:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from onnxopt.errors import UsageError
+from onnxopt.errors import ModelError, UsageError
 from onnxopt.io import load
 from onnxopt.quantize import statistics as files
 from onnxopt.quantize.statistics import Statistics
@@ -108,6 +108,10 @@ def observe(
     open_reader(samples, specs, options=options)  # what is wrong at first sight is told at once
     chosen = outputs.choose(graph, wants)
     wanted = {name: wants[name] for name in (*chosen.inputs, *chosen.values)}
+    if checkpoint is not None and not checkpoint.absolute().parent.is_dir():
+        raise ModelError(
+            f"cannot write {checkpoint}: the folder {checkpoint.parent} does not exist"
+        )
     begun, counted = _begin(wanted, fingerprint or identity(graph), samples, checkpoint)
     with tempfile.TemporaryDirectory(prefix="onnxopt-") as name:
         folder = Path(name)

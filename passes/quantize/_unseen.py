@@ -1,0 +1,45 @@
+"""Leaving in float what no sample has shown a value of: tensors that are always empty, or were given up for NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import onnx_ir as ir
+
+from onnxopt.quantize.statistics import Statistics
+
+from ._plan import Plan
+
+REASON = "no sample has a usable value of what it reads or makes"
+Data = Callable[[ir.Node], Sequence[ir.Value]]
+
+
+def leave_out(plan: Plan, statistics: Statistics, data: Data) -> list[ir.Node]:
+    """Takes values without a range out of a plan, and the nodes that compute with them.
+
+    Args:
+        plan: The plan, which is changed.
+        statistics: What was seen of its roots.
+        data: Gives the operands that a node computes with.
+
+    Returns:
+        The nodes taken out.
+    """
+    unseen = {
+        value
+        for value, root in plan.tensors.items()
+        if (found := statistics.tensors.get(root.name or "")) is not None and not found.count
+    }
+    if not unseen:
+        return []
+    out = [
+        node for node in plan.integer if unseen & {*data(node), *node.outputs, plan.results[node]}
+    ]
+    for node in out:
+        del plan.integer[node]
+        plan.absorbed.pop(plan.results.pop(node), None)
+        plan.sums.pop(node, None)
+        plan.reasons[node] = REASON
+    for value in unseen:
+        del plan.tensors[value]
+    return out
