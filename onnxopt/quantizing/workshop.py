@@ -125,10 +125,10 @@ class Workshop:
     @functools.cached_property
     def _sized(self) -> ir.Model:
         """The prepared model with inputs of the first sample's sizes: to count work, for looking at only."""
-        model, samples = self.prepared.peek(), self._request.judged_on
+        samples = self._request.judged_on
         if samples is None:
-            return model
-        feed = some(model, samples, 1)[0]
+            return self.prepared.load()
+        feed = some(self.prepared.peek(), samples, 1)[0]
         steps = [
             f'set-input-shape{{input="{name}",shape="{",".join(map(str, array.shape))}"}}'
             for name, array in feed.items()
@@ -137,7 +137,7 @@ class Workshop:
         try:
             return run_pipeline(self.prepared, ", ".join(steps), self._options, quiet=True).model
         except UsageError:  # the model says otherwise of its inputs than it takes
-            return self.prepared.peek()
+            return self.prepared.load()
 
     def foundation(self, mode: str) -> Path:
         """The float model that a mode quantises: the prepared one, with what is moved between layers first."""

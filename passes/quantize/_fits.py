@@ -69,7 +69,7 @@ def vector(facts: Facts, value: ir.Value | None, length: int) -> np.ndarray | No
 
 def channels_of(node: ir.Node, shape: tuple[int, ...]) -> int:
     """How many channels a weighted operator's result has, from the shape of its weights."""
-    first = node.op_type == "Conv" or node.attributes.get_int("transB", 0)
+    first = node.op_type == "Conv" or node.attributes.get_int("transB", False)
     return shape[0 if first else -1]
 
 

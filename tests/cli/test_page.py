@@ -28,7 +28,7 @@ def model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         proto.graph.initializer.append(onnx.numpy_helper.from_array(numbers, name))
     onnx.save(proto, folder / "model.onnx")
     np.savez(folder / "data.npz", x=rng.normal(size=(4, 3, 8, 8)).astype(np.float32))
-    monkeypatch.setattr(quantising, "sample", lambda *_: None)
+    monkeypatch.setattr(quantising._Job, "_time", lambda *_: None)
     return folder / "model.onnx"
 
 

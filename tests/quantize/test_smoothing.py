@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -82,8 +83,9 @@ def test_the_largest_row_counts(
 def test_the_expected_error_is_the_one_that_occurs(rng: np.random.Generator, alpha: float) -> None:
     x, weights = outliers(rng)
     known = activation(x)
-    factor = smoothing(known.largest, row_magnitudes([lambda w=w: w for w in weights]), alpha)
-    [expected] = expected_error(known, [lambda w=w: w for w in weights], [factor], Steps())
+    read = [functools.partial(np.asarray, w) for w in weights]
+    factor = smoothing(known.largest, row_magnitudes(read), alpha)
+    [expected] = expected_error(known, read, [factor], Steps())
     assert expected == pytest.approx(measured(x, weights, factor), rel=0.25)
 
 

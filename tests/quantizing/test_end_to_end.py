@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,7 +20,7 @@ from ..cli.conftest import run as run  # a fixture
 from .support import Array, images, left_behind, model, network, node, weights, write
 
 MODELS = Path(__file__).parents[2] / "models"
-QUIET = {"validate": False, "budget": 1.0}
+QUIET: dict[str, Any] = {"validate": False, "budget": 1.0}
 
 
 @pytest.fixture
@@ -56,7 +57,8 @@ def test_the_digits_stay_within_three_tenths_of_a_point(tmp_path: Path) -> None:
     seen = {image.tobytes() for image in pixels}
     every = datasets.load_digits().images.astype(np.float32)[:, None]
     training = np.stack([image for image in every if image.tobytes() not in seen])[:64]
-    np.savez(tmp_path / "train.npz", **{name: training})
+    arrays: dict[str, Any] = {name: training}
+    np.savez(tmp_path / "train.npz", **arrays)
     out = tmp_path / "out.onnx"
     calibrate = str(tmp_path / "train.npz")
     result = onnxopt.quantize(source, out, mode="static", calibrate=calibrate, target="ort-cpu")
@@ -96,7 +98,7 @@ def test_the_result_is_compared_on_the_users_samples(folder: Path) -> None:
 @pytest.mark.usefixtures("folder")
 def test_statistics_stand_for_samples() -> None:
     """With the method given: without samples there is nothing to choose it on."""
-    options = {"mode": "static", "method": "minmax", **QUIET}
+    options: dict[str, Any] = {"mode": "static", "method": "minmax", **QUIET}
     onnxopt.quantize("model.onnx", "a.onnx", calibrate="x.npz", stats_out="s.json", **options)
     onnxopt.quantize("model.onnx", "b.onnx", stats_in=["s.json"], **options)
     assert digest("a.onnx") == digest("b.onnx")
@@ -108,7 +110,7 @@ def test_statistics_of_two_sites_are_those_of_one(folder: Path, method: str) -> 
     every = images()
     np.savez(folder / "one.npz", x=every[:5])
     np.savez(folder / "two.npz", x=every[5:])
-    options = {"mode": "static", "method": method, **QUIET}
+    options: dict[str, Any] = {"mode": "static", "method": method, **QUIET}
     onnxopt.quantize("model.onnx", "all.onnx", calibrate="x.npz", **options)
     for site in ("one", "two"):
         out, statistics = f"{site}.onnx", f"{site}.json"
@@ -134,7 +136,12 @@ def test_statistics_of_another_model_are_refused(folder: Path) -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_what_statistics_lack_is_named() -> None:
-    options = {"mode": "static", "stats_out": "s.json", "exclude": ["conv1"], **QUIET}
+    options: dict[str, Any] = {
+        "mode": "static",
+        "stats_out": "s.json",
+        "exclude": ["conv1"],
+        **QUIET,
+    }
     onnxopt.quantize("model.onnx", "a.onnx", calibrate="x.npz", **options)
     with pytest.raises(UsageError, match=r"s\.json: lacks '.*' and \d+ more values"):
         onnxopt.quantize("model.onnx", "b.onnx", mode="static", stats_in=["s.json"], **QUIET)
@@ -208,7 +215,9 @@ BAD = {
 def test_samples_that_do_not_fit(run: Run, folder: Path, name: str) -> None:
     arrays, message = BAD[name]
     if arrays is not None:
-        kept = {k: a if name == "type.npz" else a.astype(np.float32) for k, a in arrays.items()}
+        kept: dict[str, Any] = {
+            k: a if name == "type.npz" else a.astype(np.float32) for k, a in arrays.items()
+        }
         np.savez(folder / name, **kept)
     line = refusal(run("quantize", "model.onnx", "-o", "q.onnx", "--calibrate", name), 2)
     assert message in line
@@ -259,7 +268,7 @@ def test_models_that_there_is_nothing_to_do_for(run: Run, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("options", "least"), [({}, 13), ({"activations": "s16"}, 21)])
-def test_old_opsets_are_raised(folder: Path, options: dict[str, str], least: int) -> None:
+def test_old_opsets_are_raised(folder: Path, options: dict[str, Any], least: int) -> None:
     write(folder, network(11), "old.onnx")
     result = onnxopt.quantize(
         "old.onnx", "q.onnx", mode="static", calibrate="x.npz", **options, **QUIET

@@ -71,7 +71,7 @@ def bound(x: Array, w: Array, w_steps: Array | float, used: Array) -> Array:
     step = (max(x.max(), 0.0) - min(x.min(), 0.0)) / 255
     wrong_weights = np.abs(x).sum(-1, keepdims=True) * np.asarray(w_steps) / 2
     off = step * np.abs(used).sum(0) + wrong_weights
-    return off * 1.001 + 1e-5 * np.abs(x @ w).max()
+    return np.asarray(off * 1.001 + 1e-5 * np.abs(x @ w).max())
 
 
 # What is refused.

@@ -76,7 +76,7 @@ def test_nothing_beyond_limits_can_be_stored_and_little_is_lost(
 )
 def test_limits_without_zero_are_not_absorbed(bounds: tuple[float, float], tmp_path: Path) -> None:
     """Zero must be storable, so the Clip has to stay; but the convolution before it computes in integers all the same."""
-    low, high = map(np.float32, bounds)
+    low, high = (np.asarray(bound, np.float32) for bound in bounds)
     model, feeds = convs("m = Clip(a, low, high)", low=low, high=high), images()
     result = checked(quantise(model, feeds))
     found = kernels(result, tmp_path)
@@ -98,7 +98,7 @@ def test_limits_without_zero_are_not_absorbed(bounds: tuple[float, float], tmp_p
 def test_other_limits_are_absorbed(
     clip: str, bounds: dict[str, float], options: str, tmp_path: Path
 ) -> None:
-    constants = {name: np.float32(bound) for name, bound in bounds.items()}
+    constants = {name: np.asarray(bound, np.float32) for name, bound in bounds.items()}
     model, feeds = convs(f"m = {clip}", **constants), images()
     result = checked(quantise(model, feeds, options))
     found = kernels(result, tmp_path)

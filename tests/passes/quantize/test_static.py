@@ -21,7 +21,8 @@ def head(opset: int = 17) -> str:
 
 
 def conv(out: int, into: int, size: int = 3) -> np.ndarray:
-    return (rng.normal(size=(out, into, size, size)) / size / np.sqrt(into)).astype(np.float32)
+    numbers = rng.normal(size=(out, into, size, size)) / size / np.sqrt(into)
+    return np.asarray(numbers, np.float32)
 
 
 def images(count: int = 4, channels: int = 3, size: int = 16) -> list[dict[str, np.ndarray]]:
@@ -111,13 +112,12 @@ def test_one_scale_for_a_tensor_of_weights() -> None:
 
 
 def test_a_clip_is_absorbed_where_nothing_beyond_it_can_be_stored(tmp_path: Path) -> None:
-    six = np.float32(6)
     model = network(
         "a = Conv(x, w1) r = Clip(a, zero, six) y = Conv(r, w2)",
         w1=20 * conv(8, 3),
         w2=conv(4, 8),
-        zero=np.float32(0),
-        six=six,
+        zero=np.asarray(0, np.float32),
+        six=np.asarray(6, np.float32),
     )
     found = kernels(checked(quantise(model, images())), tmp_path)
     assert found["QLinearConv"] == 2

@@ -38,7 +38,7 @@ def write(tmp_path: Path) -> Writer:
 
 def reading(model: Path, feeds: dict[str, np.ndarray], **more: object) -> Reading:
     archive = model.with_suffix(".npz")
-    np.savez(archive, **feeds)
+    np.savez(archive, **feeds)  # type: ignore[arg-type]
     return Reading(str(archive), input_specs(load(model)), **more)  # type: ignore[arg-type]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -21,7 +21,7 @@ _numbers = count()
 
 
 @pytest.fixture
-def read(tmp_path: Path, spec: Spec) -> Iterator[Reading]:
+def read(tmp_path: Path, spec: Spec) -> Reading:
     def reading(body: str, *names: str, module: str = "", function: str = "give") -> list[Sample]:
         made = f"given_samples_{next(_numbers)}"
         (tmp_path / f"{made}.py").write_text(_HEAD + body)
