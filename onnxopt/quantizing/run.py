@@ -7,23 +7,25 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..compiler.aim import aim, aimed
+from ..compiler.aim import aimed
 from ..compiler.compile import optimise, require_runtime
 from ..compiler.staging import Origin, check_output
 from ..errors import MismatchError, UsageError
-from ..quantize.table import Quantization
 from .account import WORTH, Account, Trial
 from .calibrating import Calibration, provider_of
 from .checking import Check
+from .deciding import best, refuse_unfused, told
 from .inspecting import explain
 from .judging import FLOOR, Judge
 from .mending import Mender, noise
 from .methods import closest
+from .modes import modes_for
+from .preparing import frozen, mode_of, raised
 from .refusing import reasons, refuse_quantised
 from .request import Request
 from .samples import some
 from .speed import race
-from .straight import MODE, nothing, straight, suits
+from .straight import MODE, straight, suits
 from .workshop import Candidate, Workshop
 
 if TYPE_CHECKING:
@@ -32,12 +34,9 @@ if TYPE_CHECKING:
     from ..compiler.staging import Source
     from ..runtime.quality.figures import Quality
 
-_BY_CHANNEL = 13
-_WIDE = 21
 _TIMING = 20.0
 _SHOWN = 20
 _VALIDATED = 4
-_MOSTLY = 0.9
 _HOPELESS = 10.0**1.5
 """With so many times another mode's noise, a model would lose most of its integers to mending."""
 
@@ -60,10 +59,10 @@ def quantise(source: Source, output: Path | None, request: Request, options: Opt
     if output is not None:
         check_output(origin, output)
     refuse_quantised(origin)
-    options, raised = _opset(origin, request, options)
-    options, frozen = _frozen(origin, options)
+    options, opset = raised(origin, request, options)
+    options, constant = frozen(origin, options)
     job = _Job(origin, request, options)
-    job.notes += [note for note in (raised, frozen) if note]
+    job.notes += [note for note in (opset, constant) if note]
     return job.run(source, output)
 
 
@@ -78,7 +77,7 @@ class _Job:
         self._bits = weight_bits(provider_of(options))
         self._deadline = time.monotonic() + request.budget
         self._measured: dict[str, dict[str, float]] = {}
-        self._mode = _mode(request, options)
+        self._mode = mode_of(request, options)
         self.notes: list[str] = []
 
     def run(self, source: Source, output: Path | None) -> Result:
@@ -98,7 +97,7 @@ class _Job:
                 grams=self._calibration.grams,
             )
             if self._request.strict_fusion:
-                _refuse_unfused(account)
+                refuse_unfused(account)
             result = optimise(source, output, self._validated(options), Check)
         result.quantisation = account
         return result
@@ -123,14 +122,20 @@ class _Job:
             specs = input_specs(prepared.peek())
             judge = Judge(prepared.path, specs, request.judged_on, budget, self._options)
         made: dict[str, Candidate] = {}
-        modes = self._modes(workshop)
+        modes = modes_for(
+            workshop,
+            request,
+            self._mode,
+            self._origin.label,
+            data=self._calibration.available,
+        )
         for mode in modes:
             holding = [t for t in account.trials if t.quality and t.holds and not t.why]
             trial, candidate = self._try(workshop, judge, mode, next(iter(holding), None))
             account.trials.append(trial)
             if candidate is not None:
                 made[mode] = candidate
-        account.mode = _best(account.trials, made)
+        account.mode = best(account.trials, made)
         if not any(candidate.changed for candidate in made.values()):
             raise UsageError(
                 f"{self._origin.label}: nothing could be quantised{reasons(made.values())}"
@@ -138,46 +143,6 @@ class _Job:
         self._conclude(account, made[account.mode])
         self._explain(account, workshop, made[account.mode], judge)
         return account, made[account.mode]
-
-    def _modes(self, workshop: Workshop) -> list[str]:
-        """The modes to try."""
-        if self._mode == MODE and not workshop.layers(MODE):
-            raise UsageError(nothing(self._origin.label))
-        if self._mode != "auto":
-            return [self._mode]
-        static = workshop.layers("static")
-        dynamic = workshop.layers("dynamic")
-        if not static and not dynamic:
-            raise UsageError(
-                f"{self._origin.label}: nothing to quantise: no layer with constant weights has an integer kernel"
-            )
-        work = sum(layer.macs for layer in static) or 1
-        products = sum(layer.macs for layer in dynamic) / work
-        modes = []
-        if static and self._calibration.available:
-            modes.append("static")
-        if dynamic and products > 0.5:
-            # First where there is little else: it needs no ranges, and static need not be mended where it is far off.
-            modes.insert(0 if products > _MOSTLY else len(modes), "dynamic")
-        if not modes:
-            raise UsageError(
-                f"{self._origin.label}: most of its work is convolutions, whose quantisation needs calibration "
-                "data: give some with --calibrate"
-            )
-        return self._fitting(modes)
-
-    def _fitting(self, modes: list[str]) -> list[str]:
-        """The modes in which what was asked for means something."""
-        fitting, refusals = list[str](), list[UsageError]()
-        for mode in modes:
-            try:
-                self._request.check(mode)
-                fitting.append(mode)
-            except UsageError as error:
-                refusals.append(error)
-        if not fitting:
-            raise refusals[0]
-        return fitting
 
     def _try(
         self, workshop: Workshop, judge: Judge | None, mode: str, rival: Trial | None
@@ -265,10 +230,10 @@ class _Job:
         if not trial.holds and self._request.max_drop is not None:
             raise MismatchError(
                 f"{self._origin.label}: no quantised model holds {self._request.max_drop}: the closest has "
-                f"{_told(trial)}; allow more, exclude more (--exclude), or give more samples"
+                f"{told(trial)}; allow more, exclude more (--exclude), or give more samples"
             )
         if not trial.holds:
-            account.notes.append(f"less accurate than is asked for by default: {_told(trial)}")
+            account.notes.append(f"less accurate than is asked for by default: {told(trial)}")
         if trial.ratio is not None and trial.ratio > WORTH:
             freezing = " --freeze-inputs" if self._options.freeze_inputs else ""
             account.notes.append(
@@ -278,72 +243,3 @@ class _Job:
         from ..runtime.fusion.proving import prove
 
         account.fusion = prove(candidate.path, provider=provider_of(self._options))
-
-
-def _told(trial: Trial) -> str:
-    quality = trial.quality
-    if quality is None or quality.overall is None:
-        return trial.why or "nothing to compare"
-    overall = quality.overall
-    return f"an SNR of {overall.snr_db:.1f} dB and a cosine of {overall.cosine:.5f}"
-
-
-def _best(trials: list[Trial], made: dict[str, Candidate]) -> str:
-    """The fastest mode that is close enough; else the closest."""
-    there = [trial for trial in trials if trial.mode in made]
-    holding = [trial for trial in there if trial.holds and not trial.why]
-    if holding:
-        return min(holding, key=lambda t: t.ratio if t.ratio is not None else 1.0).mode
-    return max(there, key=_closeness).mode
-
-
-def _closeness(trial: Trial) -> float:
-    overall = None if trial.quality is None else trial.quality.overall
-    return float("-inf") if overall is None else overall.snr_db
-
-
-def _refuse_unfused(account: Account) -> None:
-    report = account.fusion
-    if report is None or not report.unfused:
-        return
-    first = next(iter(report.unfused))
-    raise MismatchError(
-        f"{len(report.unfused)} nodes that should compute in integers do not, such as {first.name!r}: "
-        f"{first.reason}; leave out --strict-fusion, or exclude them"
-    )
-
-
-def _mode(request: Request, options: Options) -> str:
-    """The mode asked for; where none was, that of the target, if it has one only."""
-    table = aim(options.target).target.quantize or Quantization()
-    if request.mode == "auto" and table.mode == MODE:
-        request.check(MODE)
-        return MODE
-    return request.mode
-
-
-def _frozen(origin: Origin, options: Options) -> tuple[Options, str]:
-    """Makes constants of weights that are also inputs: stored as integers, they are not what callers would give."""
-    graph = origin.peek().graph
-    count = sum(value.name in graph.initializers for value in graph.inputs)
-    if options.freeze_inputs or not count:
-        return options, ""
-    told = f"{count} weights were also inputs, which callers could override; they are constants now"
-    return dataclasses.replace(options, freeze_inputs=True), told
-
-
-def _opset(origin: Origin, request: Request, options: Options) -> tuple[Options, str]:
-    """Raises the opset where what is asked for begins later, unless the user chose one."""
-    table = aim(options.target).target.quantize or Quantization()
-    granularity = request.granularity or table.granularity
-    least = 10 if granularity == "tensor" else _BY_CHANNEL
-    if _mode(request, options) == MODE:
-        least = request.stored.opset
-    if "16" in request.activations:
-        least = _WIDE
-    imports = origin.peek().opset_imports
-    version = imports.get("", imports.get("ai.onnx", 0))
-    if options.opset is not None or version >= least or not version:
-        return options, ""
-    told = f"the opset was raised from {version} to {least}, which what was asked for begins with"
-    return dataclasses.replace(options, opset=least), told

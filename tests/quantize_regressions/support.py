@@ -10,11 +10,11 @@ import onnx
 import onnx_ir as ir
 import onnxruntime as ort
 from onnx import helper, numpy_helper
-from onnxopt.passes.quantize._notes import Notes
-from onnxopt.passes.quantize._place import Placement
-from onnxopt.passes.quantize._plan import Plan, Planner
-from onnxopt.passes.quantize._scales import Scheme, activation_scales
 from onnxopt.passes.quantize._selection import Selection
+from onnxopt.passes.quantize.static._notes import Notes
+from onnxopt.passes.quantize.static._place import Placement
+from onnxopt.passes.quantize.static._plan import Plan, Planner
+from onnxopt.passes.quantize.static._scales import Scheme, activation_scales
 
 from onnxopt.io import load, save
 from onnxopt.pipeline.base import Context

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnxopt.passes.quantize._scales import Scheme, activation_scale
+from onnxopt.passes.quantize.static._scales import Scheme, activation_scale
 
 from onnxopt.quantize.types import qtype
 

@@ -12,7 +12,7 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 import pytest
-from onnxopt.passes.quantize import _stored
+from onnxopt.passes.quantize.weights import _stored
 
 from onnxopt.errors import ModelError, UsageError
 from onnxopt.io import save
@@ -210,7 +210,7 @@ def test_a_weight_is_computed_once_for_its_three_tensors(
 
 
 def test_panels_of_columns_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    from onnxopt.passes.quantize import _columns
+    from onnxopt.passes.quantize.weights import _columns
 
     for options in ("block=32", "block=tensor", "block=channel,symmetric=false,type=u4"):
         whole = result(optimise(single(), f"quantize-weights{{{options}}}"))

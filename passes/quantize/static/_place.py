@@ -23,9 +23,9 @@ from onnxopt.rewrite.builder import Builder
 from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.provenance import record
 
+from .._marking import INTEGER
 from ._correction import Means, correct_summand, mean_error
 from ._fits import channels_of, vector
-from ._marking import INTEGER
 from ._notes import Notes
 from ._plan import Plan, Planner
 from ._scales import Scheme, activation_scale, channel_axis, weight_scale

@@ -14,8 +14,8 @@ import onnx_ir as ir
 from onnxopt.analysis.facts import Facts
 from onnxopt.pipeline.base import Array
 
+from ..static._scales import limits_of
 from ._layers import STANDARD, Layer
-from ._scales import limits_of
 
 _FIXED = {
     "HardSigmoid": (0.0, 1.0),

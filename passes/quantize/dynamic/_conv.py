@@ -15,9 +15,9 @@ from onnxopt.quantize.clipping import stored_weight, weight_affine
 from onnxopt.rewrite import Builder
 
 from ._dense import SINGLE, comes_from_integers
-from ._dynamic_dense import longest_sum
-from ._dynamic_inputs import Inputs, scaled
-from ._dynamic_weights import Scheme
+from ._inputs import Inputs, scaled
+from ._products import longest_sum
+from ._weights import Scheme
 
 
 @dataclass

@@ -15,8 +15,8 @@ from onnxopt.quantize.types import QType
 from onnxopt.rewrite import Builder
 
 from ._dense import SINGLE, Dense, dense
-from ._dynamic_inputs import RULE, Inputs, scaled
-from ._dynamic_weights import Weights, without
+from ._inputs import RULE, Inputs, scaled
+from ._weights import Weights, without
 
 _LARGEST_SUM = 2**31 - 1
 _ACTIVATION = 255

@@ -30,12 +30,12 @@ from onnxopt.quantize.types import qtype
 from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.scopes import owner
 
-from ._dynamic_conv import DynamicConv
-from ._dynamic_dense import DynamicDense
-from ._dynamic_inputs import RULE, Inputs
-from ._dynamic_lstm import DynamicLstm
-from ._dynamic_weights import Scheme, Weights
-from ._named import Named, named
+from .._selection import Selection
+from ._conv import DynamicConv
+from ._inputs import RULE, Inputs
+from ._lstm import DynamicLstm
+from ._products import DynamicDense
+from ._weights import Scheme, Weights
 
 _OPSET = 11
 _CHOICES = {
@@ -92,7 +92,8 @@ class QuantizeDynamic(Pass):
                 listed = " or ".join(str(choice) for choice in choices)
                 raise UsageError(f"{RULE}: {option} is {listed}, not {given!r}")
         nodes = [n for graph in context.editor.scopes.graphs() for n in graph]
-        chosen = named(self.include, self.exclude, nodes)
+        chosen = Selection.of(self.include, self.exclude)
+        chosen.check(nodes)
         kinds = self._kinds(context)
         changed = 0
         for node in nodes:
@@ -125,12 +126,12 @@ class QuantizeDynamic(Pass):
         return kinds
 
 
-def _refusal(context: Context, node: ir.Node, chosen: Named) -> str | None:
+def _refusal(context: Context, node: ir.Node, chosen: Selection) -> str | None:
     """Why a node is not looked at, or None."""
     return next(_reasons(context, node, chosen), None)
 
 
-def _reasons(context: Context, node: ir.Node, chosen: Named) -> Iterator[str]:
+def _reasons(context: Context, node: ir.Node, chosen: Selection) -> Iterator[str]:
     reason = chosen.refusal(node)
     if reason:
         yield reason

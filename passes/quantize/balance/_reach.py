@@ -16,7 +16,7 @@ from onnxopt.analysis.facts import Facts
 from onnxopt.pipeline.base import Array
 from onnxopt.quantize.outliers import NORMALISED, SUMMED, after_product, along, reach
 
-from ..fuse._channels import dims
+from ...fuse._channels import dims
 from ._layers import STANDARD
 from ._pointwise import pointwise
 from ._readers import Product, is_candidate

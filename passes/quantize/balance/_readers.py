@@ -12,7 +12,7 @@ from onnxopt.pipeline.base import Array, Context
 from onnxopt.rewrite.scopes import owner
 from onnxopt.rewrite.uses import use_count
 
-from ..fuse._channels import dims, scaled
+from ...fuse._channels import dims, scaled
 from ._layers import FLOAT, STANDARD
 from ._scaling import replace_constant
 

@@ -16,9 +16,9 @@ from onnxopt.analysis.facts import Facts
 from onnxopt.rewrite.scopes import owner
 from onnxopt.rewrite.uses import use_count
 
+from ..static._scales import limits_of
 from ._bounds import limits_known, never_reaches
 from ._layers import STANDARD, Layer
-from ._scales import limits_of
 
 _ELEMENTWISE = frozenset({"Identity", "LeakyRelu", "PRelu", "Relu"})
 _POOLS = frozenset({"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"})

@@ -18,8 +18,8 @@ from onnxopt.quantize.statistics import Statistics
 from onnxopt.quantize.wants import Wants
 from onnxopt.rewrite.uses import has_one_use
 
+from ..balance._scaling import replace_constant
 from ._plan import Plan
-from ._scaling import replace_constant
 
 RULE = "correct-bias"
 Means = Mapping[ir.Value, tuple[int, Array]]

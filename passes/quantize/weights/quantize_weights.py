@@ -37,12 +37,12 @@ from onnxopt.rewrite.editor import Rewrite, where
 from onnxopt.rewrite.scopes import differentiates
 from onnxopt.rewrite.uses import use_count
 
+from .._marking import INTEGER
+from .._selection import Selection
 from . import _calibrated
 from ._columns import Columns
-from ._marking import INTEGER
 from ._products import Product, find
 from ._request import CALIBRATED, Request, read
-from ._selection import Selection
 from ._stored import Job, Slot, with_fit
 from ._write import integer_weight, product_of
 

@@ -11,9 +11,9 @@ from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.scopes import owner
 from onnxopt.rewrite.uses import use_count
 
-from ._dense import dense
+from .._selection import Selection
+from ..dynamic._dense import dense
 from ._layers import STANDARD
-from ._named import Named
 from ._reach import NORMS
 from ._readers import Product, is_candidate
 from ._sources import Part, Sources
@@ -43,9 +43,9 @@ class Tameable:
         """What to call it before users: the first product that reads it."""
         return where(self.products[0].node)
 
-    def chosen(self, named: Named) -> Tameable | None:
+    def chosen(self, selection: Selection) -> Tameable | None:
         """The same without the products that a user leaves out; None where nothing remains."""
-        taken = [p for p in self.products if not named.refusal(p.node)]
+        taken = [p for p in self.products if not selection.refusal(p.node)]
         return Tameable(self.value, taken, self.channels) if taken else None
 
     def folds(self, context: Context) -> list[Part]:

@@ -26,13 +26,13 @@ from onnxopt.quantize.wants import Wants
 from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.scopes import differentiates
 
+from .._selection import Selection
 from ._correction import channel_means, channel_wants
 from ._notes import Notes, joined
 from ._parts import Part, name_apart, parts_of, reached
 from ._place import RULE, Placement
 from ._plan import MARKS, Plan
 from ._scales import Scheme, activation_scales
-from ._selection import Selection
 from ._unseen import leave_out
 
 _FIRST_BY_CHANNEL = 13

@@ -26,7 +26,7 @@ from onnxopt.quantize.wants import Wants
 from onnxopt.rewrite.provenance import record
 from onnxopt.rewrite.scopes import differentiates
 
-from ._named import named
+from .._selection import Selection
 from ._reach import Reach
 from ._scaling import admitted
 from ._tameable import Tameable, tameables
@@ -76,7 +76,8 @@ class TameOutliers(Pass):
                 f"{self.least:g}"
             )
         nodes = [n for graph in context.editor.scopes.graphs() for n in graph]
-        chosen = named(self.include, self.exclude, nodes)
+        chosen = Selection.of(self.include, self.exclude)
+        chosen.check(nodes)
         if differentiates(context.model):
             return 0
         groups = tameables(context, RULE)

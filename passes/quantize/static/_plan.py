@@ -17,8 +17,8 @@ from onnxopt.quantize.affine import Affine
 from onnxopt.quantize.table import Quantization, Weighted
 from onnxopt.quantize.types import qtype
 
+from .._selection import Selection
 from ._fits import absorbs, loads, misfit
-from ._selection import Selection
 
 FLOAT = ir.DataType.FLOAT
 MARKS = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})

@@ -17,7 +17,7 @@ from onnxopt.pipeline.base import Context
 from onnxopt.rewrite.scopes import owner
 from onnxopt.rewrite.uses import has_one_use, use_count
 
-from ..fuse._channels import Array, dims, scaled
+from ...fuse._channels import Array, dims, scaled
 from ._layers import FLOAT, STANDARD
 from ._scaling import replace_constant
 

@@ -20,10 +20,10 @@ from onnxopt.quantize.clipping import stored_weight, weight_affine
 from onnxopt.quantize.types import qtype
 from onnxopt.rewrite import Builder, Rewrite
 
+from .._marking import mark_dynamic
 from ._dense import SINGLE
-from ._dynamic_inputs import RULE
-from ._dynamic_weights import Scheme
-from ._marking import mark_dynamic
+from ._inputs import RULE
+from ._weights import Scheme
 
 _KERNEL = "DynamicQuantizeLSTM"
 _DOMAIN = "com.microsoft"

@@ -18,8 +18,8 @@ from onnxopt.quantize.statistics import Statistics
 from onnxopt.quantize.table import Quantization
 from onnxopt.rewrite.editor import where
 
+from .._selection import Selection
 from ._plan import Plan, Planner
-from ._selection import Selection
 
 UNREACHED = "no sample of the calibration data takes the branch it is in"
 

@@ -15,7 +15,7 @@ from onnxopt.pipeline.base import Context
 from onnxopt.rewrite import Builder, Rewrite
 from onnxopt.rewrite.scopes import owner
 
-from ._marking import mark_dynamic
+from .._marking import mark_dynamic
 
 RULE = "quantize-dynamic"
 

@@ -1,0 +1,1 @@
+"""What makes a model easier to quantise: the same results from values of more even size."""

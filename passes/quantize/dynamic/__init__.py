@@ -1,0 +1,1 @@
+"""Dynamic quantisation: scales of activations that are taken at run time."""

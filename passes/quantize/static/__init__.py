@@ -1,0 +1,1 @@
+"""Static quantisation: scales of activations that are known beforehand."""
