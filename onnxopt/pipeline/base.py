@@ -12,8 +12,8 @@ import onnx
 import onnx_ir as ir
 
 from ..analysis.facts import Facts
-from ..quantize.statistics import Statistics
-from ..quantize.wants import Wants
+from ..quantization.statistics import Statistics
+from ..quantization.wants import Wants
 from ..rewrite.editor import Editor
 from ..rewrite.gate import Gate
 from ..rewrite.stats import Stats

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from ..errors import UnobservedError, UsageError
-from ..quantize.statistics import Statistics, load_merged
-from ..quantize.wants import Wants
+from ..quantization.statistics import Statistics, load_merged
+from ..quantization.wants import Wants
 from .grams import Grams
 from .request import Request, Samples
 

@@ -31,14 +31,14 @@ from typing import Any
 
 import numpy as np
 
-from ..quantize.loss import (
+from ..quantization.loss import (
     clipped,
     decibels,
     noise_of_bins,
     noise_of_steps,
     noise_of_weights,
 )
-from ..quantize.record import Kept, KeptLayer, Record
+from ..quantization.record import Kept, KeptLayer, Record
 from ..runtime.quality.inner import Powers
 from .layers import Layer
 from .request import SEPARATOR

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import onnx_ir as ir
 
 from ..errors import OnnxoptError
-from ..quantize.record import KeptLayer, Record
+from ..quantization.record import KeptLayer, Record
 from ..rewrite import provenance
 from .account import Account
 from .explaining import Explanation, values_of

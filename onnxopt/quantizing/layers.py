@@ -9,7 +9,7 @@ import onnx_ir as ir
 from ..analysis.cost import node_macs
 from ..analysis.dims import evaluate
 from ..analysis.facts import Facts
-from ..quantize.table import Quantization
+from ..quantization.table import Quantization
 
 _DYNAMIC = frozenset({"MatMul", "Gemm"})
 

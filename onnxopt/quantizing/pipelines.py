@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..quantize.table import Quantization
+from ..quantization.table import Quantization
 from .request import Request, names, option
 
 _TIDY = "prune-initializers, deduplicate-initializers, remove-dead-nodes"

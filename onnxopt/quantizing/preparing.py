@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from ..compiler.aim import aim
-from ..quantize.table import Quantization
+from ..quantization.table import Quantization
 from .request import Request
 from .straight import MODE
 

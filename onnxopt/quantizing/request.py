@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.options import check_lists
 from ..errors import UsageError
-from ..quantize.methods import parse_method
-from ..quantize.types import qtype
+from ..quantization.methods import parse_method
+from ..quantization.types import qtype
 
 if TYPE_CHECKING:
     from ..runtime.readers.options import ReaderOptions

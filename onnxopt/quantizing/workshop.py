@@ -20,7 +20,7 @@ from ..compiler.plan import pipeline_of, plan
 from ..compiler.staging import Origin
 from ..errors import UsageError
 from ..io import save
-from ..quantize.table import Quantization
+from ..quantization.table import Quantization
 from . import pipelines
 from .calibrating import Calibration
 from .layers import Layer, layers_of

@@ -12,8 +12,8 @@ from typing import Any
 import onnx_ir as ir
 
 from ..errors import UsageError
-from ..quantize.table import Quantization, Weighted
-from ..quantize.types import QTYPES
+from ..quantization.table import Quantization, Weighted
+from ..quantization.types import QTYPES
 from .target import GENERIC, Target
 
 TYPES = {

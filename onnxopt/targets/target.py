@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
 
-from ..quantize.table import Quantization
+from ..quantization.table import Quantization
 
 MICROSOFT = "com.microsoft"
 """The domain of the operators that onnxruntime adds to the standard ones."""

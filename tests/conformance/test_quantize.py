@@ -12,8 +12,8 @@ import pytest
 from onnxopt.errors import UsageError
 from onnxopt.io import from_proto, to_proto
 from onnxopt.pipeline.manager import Manager, Outcome, Settings
-from onnxopt.quantize.statistics import Statistics
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization.statistics import Statistics
+from onnxopt.quantization.wants import Wants
 from onnxopt.targets.load import load_target
 
 from .forms import in_form, model_of, node_cases, samples_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxopt.quantize.blocks import Blocked, Scheme
+from onnxopt.quantization.blocks import Blocked, Scheme
 
 Array = np.ndarray[Any, Any]
 

@@ -7,8 +7,8 @@ import onnx_ir as ir
 import pytest
 
 from onnxopt.errors import ModelError
-from onnxopt.quantize.blocks import Scheme, packed, round_to_nearest
-from onnxopt.quantize.types import QType, qtype
+from onnxopt.quantization.blocks import Scheme, packed, round_to_nearest
+from onnxopt.quantization.types import QType, qtype
 
 from .support import gaussian, squared, with_outliers
 

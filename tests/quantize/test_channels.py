@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnxopt.quantize.channels import ChannelStatistics
-from onnxopt.quantize.exact import ExactSum
+from onnxopt.quantization.channels import ChannelStatistics
+from onnxopt.quantization.exact import ExactSum
 
 # Sums of squares of float32 reach from 2**-298 to beyond 2**256.
 VALUES = st.one_of(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from onnxopt.errors import UsageError
-from onnxopt.quantize.clipping import squared_error, stored_weight, weight_affine
-from onnxopt.quantize.types import qtype
+from onnxopt.quantization.clipping import squared_error, stored_weight, weight_affine
+from onnxopt.quantization.types import qtype
 
 rng = np.random.default_rng(5)
 
@@ -58,7 +58,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     weight = rng.normal(size=(100, 7)).astype(np.float32)
     affine = weight_affine(weight, qtype("s8"), symmetric=True, channels=True)
     whole, error = stored_weight(weight, affine), squared_error(weight, affine)
-    monkeypatch.setattr("onnxopt.quantize.clipping._BLOCK_ELEMENTS", 30)
+    monkeypatch.setattr("onnxopt.quantization.clipping._BLOCK_ELEMENTS", 30)
     np.testing.assert_array_equal(stored_weight(weight, affine), whole)
     np.testing.assert_allclose(squared_error(weight, affine), error, rtol=1e-12)
     exact = np.square(affine.restored(whole).astype(np.float64) - weight).sum(axis=0)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxopt.quantize import correction
-from onnxopt.quantize.affine import Affine, from_range
-from onnxopt.quantize.correction import corrected, mean_error_of_conv, mean_error_of_product
-from onnxopt.quantize.types import qtype
+from onnxopt.quantization import correction
+from onnxopt.quantization.affine import Affine, from_range
+from onnxopt.quantization.correction import corrected, mean_error_of_conv, mean_error_of_product
+from onnxopt.quantization.types import qtype
 
 Array = np.ndarray[Any, Any]
 

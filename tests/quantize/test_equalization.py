@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxopt.quantize import equalization
-from onnxopt.quantize.equalization import LayerWeights, equalised, magnitudes, rescaled
+from onnxopt.quantization import equalization
+from onnxopt.quantization.equalization import LayerWeights, equalised, magnitudes, rescaled
 
 Array = np.ndarray[Any, Any]
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from onnxopt.errors import ModelError
-from onnxopt.quantize.blocks import Array, Scheme, round_to_nearest
-from onnxopt.quantize.gptq import factorised, gptq
-from onnxopt.quantize.hmse import SearchedRange
-from onnxopt.quantize.types import qtype
+from onnxopt.quantization.blocks import Array, Scheme, round_to_nearest
+from onnxopt.quantization.gptq import factorised, gptq
+from onnxopt.quantization.hmse import SearchedRange
+from onnxopt.quantization.types import qtype
 
 from .support import correlated, gaussian, of_output, with_outliers
 

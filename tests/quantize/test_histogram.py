@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from onnxopt.quantize.floats import as_float32
-from onnxopt.quantize.histogram import BINS, Histogram, exponent_of
+from onnxopt.quantization.floats import as_float32
+from onnxopt.quantization.histogram import BINS, Histogram, exponent_of
 
 FLOATS = st.one_of(
     st.floats(width=32, allow_nan=False, allow_infinity=False),

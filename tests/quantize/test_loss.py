@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from onnxopt.quantize import loss
-from onnxopt.quantize.affine import Affine, from_range
-from onnxopt.quantize.histogram import Histogram
-from onnxopt.quantize.types import qtype
+from onnxopt.quantization import loss
+from onnxopt.quantization.affine import Affine, from_range
+from onnxopt.quantization.histogram import Histogram
+from onnxopt.quantization.types import qtype
 
 U8, S8 = qtype("u8"), qtype("s8")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxopt.quantize.outliers import after_product, along, excess, reach, taming
+from onnxopt.quantization.outliers import after_product, along, excess, reach, taming
 
 
 def test_nothing_stands_out_where_the_median_says_nothing() -> None:

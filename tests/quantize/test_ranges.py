@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnxopt.errors import UsageError
-from onnxopt.quantize.affine import from_range
-from onnxopt.quantize.methods import Method, needs, parse_method
-from onnxopt.quantize.mse import expected_error
-from onnxopt.quantize.observers import TensorStatistics
-from onnxopt.quantize.percentile import percentile
-from onnxopt.quantize.ranges import choose_range
-from onnxopt.quantize.types import qtype
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization.affine import from_range
+from onnxopt.quantization.methods import Method, needs, parse_method
+from onnxopt.quantization.mse import expected_error
+from onnxopt.quantization.observers import TensorStatistics
+from onnxopt.quantization.percentile import percentile
+from onnxopt.quantization.ranges import choose_range
+from onnxopt.quantization.types import qtype
+from onnxopt.quantization.wants import Wants
 
 METHODS = (
     "minmax",

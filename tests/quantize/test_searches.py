@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnxopt.quantize.blocks import Array, Scheme, round_to_nearest
-from onnxopt.quantize.hmse import SearchedRange
-from onnxopt.quantize.hqq import HalfQuadratic
-from onnxopt.quantize.types import qtype
+from onnxopt.quantization.blocks import Array, Scheme, round_to_nearest
+from onnxopt.quantization.hmse import SearchedRange
+from onnxopt.quantization.hqq import HalfQuadratic
+from onnxopt.quantization.types import qtype
 
 from .support import correlated, gaussian, of_output, p_norm, squared, with_outliers
 

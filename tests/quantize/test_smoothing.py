@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxopt.quantize import smoothing as module
-from onnxopt.quantize.affine import from_range
-from onnxopt.quantize.smoothing import (
+from onnxopt.quantization import smoothing as module
+from onnxopt.quantization.affine import from_range
+from onnxopt.quantization.smoothing import (
     Activation,
     Steps,
     best_smoothing,
@@ -18,7 +18,7 @@ from onnxopt.quantize.smoothing import (
     row_magnitudes,
     smoothing,
 )
-from onnxopt.quantize.types import qtype
+from onnxopt.quantization.types import qtype
 
 Array = np.ndarray[Any, Any]
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from onnxopt.errors import ModelError, UsageError
-from onnxopt.quantize.observers import TensorStatistics
-from onnxopt.quantize.statistics import Statistics, load, load_merged
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization.observers import TensorStatistics
+from onnxopt.quantization.statistics import Statistics, load, load_merged
+from onnxopt.quantization.wants import Wants
 
 WANTS = {
     "range": Wants(),

@@ -18,7 +18,7 @@ from onnxopt.passes.quantize.static._scales import Scheme, activation_scales
 
 from onnxopt.io import load, save
 from onnxopt.pipeline.base import Context
-from onnxopt.quantize.types import qtype
+from onnxopt.quantization.types import qtype
 from onnxopt.targets.load import load_target
 
 Array = np.ndarray[Any, Any]

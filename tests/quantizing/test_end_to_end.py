@@ -315,7 +315,7 @@ def test_stored_shapes_that_inference_contradicts(folder: Path, mode: str) -> No
 
 @pytest.mark.usefixtures("folder")
 def test_the_function_is_not_hidden_by_the_package_of_its_name() -> None:
-    import onnxopt.quantize.types
+    import onnxopt.quantization.types
 
     for out in ("a.onnx", "b.onnx"):
         onnxopt.quantize("model.onnx", out, mode="weight-only", **QUIET)

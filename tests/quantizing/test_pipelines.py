@@ -6,7 +6,7 @@ import pytest
 
 from onnxopt.errors import UsageError
 from onnxopt.pipeline.manager import Manager, Settings
-from onnxopt.quantize.table import Quantization
+from onnxopt.quantization.table import Quantization
 from onnxopt.quantizing.pipelines import body
 from onnxopt.quantizing.request import Request, Samples
 from onnxopt.targets.load import load_target

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from onnxopt.errors import UsageError
-from onnxopt.quantize.table import Quantization
+from onnxopt.quantization.table import Quantization
 from onnxopt.quantizing.pipelines import body
 from onnxopt.quantizing.request import Request, Samples, Stored
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from onnxopt.errors import ModelError, UsageError
-from onnxopt.quantize.statistics import Statistics
+from onnxopt.quantization.statistics import Statistics
 
 _EVERY_S = 5.0
 _SHARE = 20  # saving takes this part of the time at most

@@ -12,9 +12,9 @@ import onnx_ir as ir
 
 from onnxopt.errors import ModelError, UsageError
 from onnxopt.io import load
-from onnxopt.quantize import statistics as files
-from onnxopt.quantize.statistics import Statistics
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization import statistics as files
+from onnxopt.quantization.statistics import Statistics
+from onnxopt.quantization.wants import Wants
 from onnxopt.runtime.calibration import outputs
 from onnxopt.runtime.calibration.identity import identity
 from onnxopt.runtime.calibration.job import GROUP_BYTES, STATISTICS, CalibrationJob

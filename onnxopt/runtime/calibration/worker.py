@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxopt.errors import ModelError, OnnxoptError
-from onnxopt.quantize import statistics
+from onnxopt.quantization import statistics
 from onnxopt.runtime import inside
 from onnxopt.runtime import providers as provider_names
 from onnxopt.runtime.calibration.group import Group

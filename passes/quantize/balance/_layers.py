@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from onnxopt.analysis.facts import Facts
 from onnxopt.pipeline.base import Array, Context
-from onnxopt.quantize.equalization import LayerWeights, magnitudes, rescaled
+from onnxopt.quantization.equalization import LayerWeights, magnitudes, rescaled
 from onnxopt.rewrite.uses import use_count
 
 from ._scaling import replace_constant

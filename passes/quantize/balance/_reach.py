@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from onnxopt.analysis.facts import Facts
 from onnxopt.pipeline.base import Array
-from onnxopt.quantize.outliers import NORMALISED, SUMMED, after_product, along, reach
+from onnxopt.quantization.outliers import NORMALISED, SUMMED, after_product, along, reach
 
 from ...fuse._channels import dims
 from ._layers import STANDARD

@@ -16,7 +16,7 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxopt.pipeline.base import Array, Context, Pass
-from onnxopt.quantize.equalization import equalised
+from onnxopt.quantization.equalization import equalised
 from onnxopt.rewrite import Rewrite, where
 from onnxopt.rewrite.scopes import differentiates
 

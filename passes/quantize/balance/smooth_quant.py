@@ -18,8 +18,14 @@ import onnx_ir as ir
 
 from onnxopt.errors import UsageError
 from onnxopt.pipeline.base import Array, Context, Pass
-from onnxopt.quantize.smoothing import Activation, Steps, best_smoothing, row_magnitudes, smoothing
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization.smoothing import (
+    Activation,
+    Steps,
+    best_smoothing,
+    row_magnitudes,
+    smoothing,
+)
+from onnxopt.quantization.wants import Wants
 from onnxopt.rewrite import where
 from onnxopt.rewrite.scopes import differentiates
 
@@ -28,8 +34,8 @@ from ._scaling import admitted
 from ._sources import Part, Sources
 
 if TYPE_CHECKING:
-    from onnxopt.quantize.observers import TensorStatistics
-    from onnxopt.quantize.statistics import Statistics
+    from onnxopt.quantization.observers import TensorStatistics
+    from onnxopt.quantization.statistics import Statistics
 
 RULE = "smooth-quant"
 _AUTO = "auto"

@@ -20,9 +20,9 @@ import onnx_ir as ir
 
 from onnxopt.errors import UnobservedError, UsageError
 from onnxopt.pipeline.base import Array, Context, Pass
-from onnxopt.quantize.channels import ChannelStatistics
-from onnxopt.quantize.outliers import excess, taming
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization.channels import ChannelStatistics
+from onnxopt.quantization.outliers import excess, taming
+from onnxopt.quantization.wants import Wants
 from onnxopt.rewrite.provenance import record
 from onnxopt.rewrite.scopes import differentiates
 

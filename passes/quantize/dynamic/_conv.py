@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxopt.pipeline.base import Array, Context
-from onnxopt.quantize.clipping import stored_weight, weight_affine
+from onnxopt.quantization.clipping import stored_weight, weight_affine
 from onnxopt.rewrite import Builder
 
 from ._dense import SINGLE, comes_from_integers

@@ -15,9 +15,9 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxopt.pipeline.base import Array, Context
-from onnxopt.quantize.affine import Affine
-from onnxopt.quantize.clipping import stored_weight, weight_affine
-from onnxopt.quantize.types import qtype
+from onnxopt.quantization.affine import Affine
+from onnxopt.quantization.clipping import stored_weight, weight_affine
+from onnxopt.quantization.types import qtype
 from onnxopt.rewrite import Builder, Rewrite
 
 from .._marking import mark_dynamic

@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxopt.pipeline.base import Context
-from onnxopt.quantize.types import QType
+from onnxopt.quantization.types import QType
 from onnxopt.rewrite import Builder
 
 from ._dense import SINGLE, Dense, dense

@@ -25,8 +25,8 @@ import onnx_ir as ir
 from onnxopt.analysis.effects import is_function_call
 from onnxopt.errors import UsageError
 from onnxopt.pipeline.base import Context, Pass
-from onnxopt.quantize.clipping import METHODS
-from onnxopt.quantize.types import qtype
+from onnxopt.quantization.clipping import METHODS
+from onnxopt.quantization.types import qtype
 from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.scopes import owner
 

@@ -12,10 +12,10 @@ import onnx_ir as ir
 
 from onnxopt.analysis.facts import Facts
 from onnxopt.pipeline.base import Array, Context
-from onnxopt.quantize.affine import Affine
-from onnxopt.quantize.correction import corrected, mean_error_of_conv, mean_error_of_product
-from onnxopt.quantize.statistics import Statistics
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization.affine import Affine
+from onnxopt.quantization.correction import corrected, mean_error_of_conv, mean_error_of_product
+from onnxopt.quantization.statistics import Statistics
+from onnxopt.quantization.wants import Wants
 from onnxopt.rewrite.uses import has_one_use
 
 from ..balance._scaling import replace_constant

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxopt.analysis.facts import Facts
-from onnxopt.quantize.table import Weighted
+from onnxopt.quantization.table import Weighted
 
 from ._scales import limits_of
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 
 import onnx_ir as ir
 
-from onnxopt.quantize.affine import Affine
-from onnxopt.quantize.observers import TensorStatistics
-from onnxopt.quantize.record import Kept, KeptLayer, Kind, Record
+from onnxopt.quantization.affine import Affine
+from onnxopt.quantization.observers import TensorStatistics
+from onnxopt.quantization.record import Kept, KeptLayer, Kind, Record
 
 from ._plan import Plan
 

@@ -14,8 +14,8 @@ import onnx_ir as ir
 
 from onnxopt.analysis.effects import subgraphs
 from onnxopt.pipeline.base import Context
-from onnxopt.quantize.statistics import Statistics
-from onnxopt.quantize.table import Quantization
+from onnxopt.quantization.statistics import Statistics
+from onnxopt.quantization.table import Quantization
 from onnxopt.rewrite.editor import where
 
 from .._selection import Selection

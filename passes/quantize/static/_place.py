@@ -14,11 +14,11 @@ import onnx_ir as ir
 
 from onnxopt.analysis.facts import Facts
 from onnxopt.pipeline.base import Context
-from onnxopt.quantize.affine import Affine, Array
-from onnxopt.quantize.correction import corrected
-from onnxopt.quantize.record import Kind
-from onnxopt.quantize.table import Weighted
-from onnxopt.quantize.types import QTYPES
+from onnxopt.quantization.affine import Affine, Array
+from onnxopt.quantization.correction import corrected
+from onnxopt.quantization.record import Kind
+from onnxopt.quantization.table import Weighted
+from onnxopt.quantization.types import QTYPES
 from onnxopt.rewrite.builder import Builder
 from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.provenance import record

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from onnxopt.analysis.facts import Facts
-from onnxopt.quantize.affine import Affine
-from onnxopt.quantize.table import Quantization, Weighted
-from onnxopt.quantize.types import qtype
+from onnxopt.quantization.affine import Affine
+from onnxopt.quantization.table import Quantization, Weighted
+from onnxopt.quantization.types import qtype
 
 from .._selection import Selection
 from ._fits import absorbs, loads, misfit

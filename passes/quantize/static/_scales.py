@@ -11,9 +11,9 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxopt.analysis.facts import Facts
-from onnxopt.quantize.affine import Affine, Array, from_range
-from onnxopt.quantize.table import Weighted
-from onnxopt.quantize.types import QType
+from onnxopt.quantization.affine import Affine, Array, from_range
+from onnxopt.quantization.table import Weighted
+from onnxopt.quantization.types import QType
 
 if TYPE_CHECKING:
     from ._plan import Plan

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import onnx_ir as ir
 
-from onnxopt.quantize.statistics import Statistics
+from onnxopt.quantization.statistics import Statistics
 
 from ._plan import Plan
 

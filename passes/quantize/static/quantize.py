@@ -16,13 +16,13 @@ import onnx_ir as ir
 
 from onnxopt.errors import UsageError
 from onnxopt.pipeline.base import Context, Pass
-from onnxopt.quantize.methods import needs, parse_method
-from onnxopt.quantize.ranges import choose_range
-from onnxopt.quantize.record import Record
-from onnxopt.quantize.statistics import Statistics, load
-from onnxopt.quantize.table import Quantization
-from onnxopt.quantize.types import qtype
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization.methods import needs, parse_method
+from onnxopt.quantization.ranges import choose_range
+from onnxopt.quantization.record import Record
+from onnxopt.quantization.statistics import Statistics, load
+from onnxopt.quantization.table import Quantization
+from onnxopt.quantization.types import qtype
+from onnxopt.quantization.wants import Wants
 from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.scopes import differentiates
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from onnxopt.errors import ModelError, UsageError
 from onnxopt.pipeline.base import Context, Grams
-from onnxopt.quantize.blocks import Array, Blocked, Scheme
-from onnxopt.quantize.gptq import Factor, factorised, gptq
-from onnxopt.quantize.hmse import SearchedRange
+from onnxopt.quantization.blocks import Array, Blocked, Scheme
+from onnxopt.quantization.gptq import Factor, factorised, gptq
+from onnxopt.quantization.hmse import SearchedRange
 
 from ._products import Product
 from ._stored import Job, Round, with_fit

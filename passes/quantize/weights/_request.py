@@ -8,8 +8,8 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxopt.errors import UsageError
-from onnxopt.quantize.blocks import Scheme
-from onnxopt.quantize.types import QType, qtype
+from onnxopt.quantization.blocks import Scheme
+from onnxopt.quantization.types import QType, qtype
 
 TYPES = ("s4", "u4", "s8", "u8")
 FREE = ("rtn", "hqq", "mse")

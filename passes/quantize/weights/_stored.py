@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxopt.errors import ModelError
-from onnxopt.quantize.blocks import (
+from onnxopt.quantization.blocks import (
     Blocked,
     Fit,
     Scheme,

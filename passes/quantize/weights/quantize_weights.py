@@ -30,9 +30,9 @@ import onnx_ir as ir
 
 from onnxopt.io.carry import pinned_names
 from onnxopt.pipeline.base import Context, Pass
-from onnxopt.quantize.blocks import Fit
-from onnxopt.quantize.hmse import SearchedRange
-from onnxopt.quantize.hqq import HalfQuadratic
+from onnxopt.quantization.blocks import Fit
+from onnxopt.quantization.hmse import SearchedRange
+from onnxopt.quantization.hqq import HalfQuadratic
 from onnxopt.rewrite.editor import Rewrite, where
 from onnxopt.rewrite.scopes import differentiates
 from onnxopt.rewrite.uses import use_count

@@ -14,8 +14,8 @@ import onnxruntime
 
 from onnxopt.io import from_proto, to_proto
 from onnxopt.pipeline.manager import Manager, Outcome, Settings
-from onnxopt.quantize.statistics import Statistics
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization.statistics import Statistics
+from onnxopt.quantization.wants import Wants
 from onnxopt.targets.load import load_target
 
 Feed = Mapping[str, np.ndarray]

@@ -13,8 +13,8 @@ import pytest
 
 from onnxopt.io import from_proto, to_proto
 from onnxopt.pipeline.manager import Manager, Outcome, Settings
-from onnxopt.quantize.statistics import Statistics
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization.statistics import Statistics
+from onnxopt.quantization.wants import Wants
 from onnxopt.runtime.calibration.observe import observe
 from onnxopt.targets.load import load_target
 

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnxopt.passes.quantize.static._scales import Scheme, activation_scale
 
-from onnxopt.quantize.types import qtype
+from onnxopt.quantization.types import qtype
 
 from ..support import parse
 from .support import Feed, checked, kernels, quantise, run, snr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxopt.quantize.record import Record
+from onnxopt.quantization.record import Record
 
 from ..support import parse
 from .support import checked, quantise

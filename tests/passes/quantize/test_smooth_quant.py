@@ -11,8 +11,8 @@ import onnx_ir as ir
 import pytest
 
 from onnxopt.errors import UsageError
-from onnxopt.quantize.statistics import Statistics
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization.statistics import Statistics
+from onnxopt.quantization.wants import Wants
 from onnxopt.runtime.evaluate import run_small
 
 from ..support import optimise, parse, result

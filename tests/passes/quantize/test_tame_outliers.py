@@ -13,8 +13,8 @@ import pytest
 
 from onnxopt.errors import UnobservedError, UsageError
 from onnxopt.io import save
-from onnxopt.quantize.statistics import Statistics
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization.statistics import Statistics
+from onnxopt.quantization.wants import Wants
 from onnxopt.runtime.evaluate import run_small
 from onnxopt.runtime.fusion.proving import prove
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization.wants import Wants
 from onnxopt.runtime.calibration.branches import inner_values
 from onnxopt.runtime.calibration.observe import observe
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from onnxopt.errors import UsageError
-from onnxopt.quantize import statistics
-from onnxopt.quantize.statistics import Statistics
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization import statistics
+from onnxopt.quantization.statistics import Statistics
+from onnxopt.quantization.wants import Wants
 from onnxopt.runtime.calibration.ledger import Counts, Ledger, counts_path, read_counts
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from onnxopt.errors import ModelError, UsageError
 from onnxopt.io import load
-from onnxopt.quantize import statistics
-from onnxopt.quantize.statistics import Statistics
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization import statistics
+from onnxopt.quantization.statistics import Statistics
+from onnxopt.quantization.wants import Wants
 from onnxopt.runtime.calibration import outputs
 from onnxopt.runtime.calibration.job import CalibrationJob
 from onnxopt.runtime.calibration.ledger import counts_path
@@ -307,7 +307,7 @@ def test_observed_values_are_those_of_the_model_as_written(
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from onnxopt.quantize.wants import Wants
+from onnxopt.quantization.wants import Wants
 from onnxopt.runtime.calibration.observe import observe
 from onnxopt.runtime.readers.options import ReaderOptions
 model, samples, limit = sys.argv[1:]

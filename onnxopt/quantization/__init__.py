@@ -1,0 +1,1 @@
+"""Quantisation without graphs: types, ranges, statistics of tensors, rounding of weights."""
