@@ -73,6 +73,16 @@ def feeds(names: tuple[str, ...]) -> Iterator[dict[str, Array]]:
         yield {"input": np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])}
 
 
+def calibration() -> Iterator[dict[str, Array]]:
+    """Samples to calibrate on: of the first photographs."""
+    return feeds(FOLDS[0])
+
+
+def evaluation() -> Iterator[dict[str, Array]]:
+    """Samples apart from those: of the other photographs."""
+    return feeds(FOLDS[1])
+
+
 def evaluate(model: Path, reference: Path = MODEL, fold: int = 0) -> dict[str, float]:
     """Compares the faces that two detectors find on photographs that calibration did not see.
 

@@ -44,6 +44,11 @@ def calibration() -> Iterator[Iterator[dict[str, Array]]]:
     yield chunks(sound()[:_SPLIT])
 
 
+def evaluation() -> Iterator[Iterator[dict[str, Array]]]:
+    """The second half minute, one sequence."""
+    yield chunks(sound()[_SPLIT:])
+
+
 def probabilities(model: Path, signal: Array) -> Array:
     """What the detector says of each chunk, float32 [chunks], its state fed back."""
     running = session(model)
