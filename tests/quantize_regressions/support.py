@@ -107,3 +107,22 @@ def snr_db(proto: onnx.ModelProto, quantised: Path) -> float:
     signal = sum(float((r**2).sum()) for r in reference.values())
     noise = sum(float(((reference[n] - other[n]) ** 2).sum()) for n in reference)
     return float(10 * np.log10(signal / noise))
+
+
+def perceptron(opset: int) -> onnx.ModelProto:
+    """Two layers of rank 3 with a rectifier between: x [1, 6, 8] to y [1, 6, 4]."""
+    node = helper.make_node
+    nodes = [
+        node("MatMul", ["x", "w1"], ["m1"], "mm1"),
+        node("Add", ["m1", "b1"], ["a1"], "add1"),
+        node("Relu", ["a1"], ["r1"], "relu1"),
+        node("MatMul", ["r1", "w2"], ["m2"], "mm2"),
+        node("Add", ["m2", "b2"], ["y"], "add2"),
+    ]
+    constants = {
+        "w1": weights(8, 16),
+        "b1": weights(16),
+        "w2": weights(16, 4, seed=2),
+        "b2": weights(4, seed=3),
+    }
+    return model(nodes, constants, {"x": [1, 6, 8]}, {"y": [1, 6, 4]}, opset)

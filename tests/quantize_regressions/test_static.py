@@ -13,7 +13,7 @@ from onnxopt.io import load
 from onnxopt.runtime.fusion.proving import prove
 from onnxopt.runtime.fusion.wanted import wanted_of
 
-from .support import model, quantise, snr_db, weights
+from .support import model, perceptron, quantise, snr_db, weights
 
 node = helper.make_node
 TYPES = [("u8", False), ("s8", False), ("s8", True)]
@@ -41,23 +41,6 @@ def residual() -> onnx.ModelProto:
         "b3": weights(5, seed=5),
     }
     return model(nodes, constants, {"x": [1, 3, 16, 16]}, {"y": [1, 5]})
-
-
-def perceptron(opset: int) -> onnx.ModelProto:
-    nodes = [
-        node("MatMul", ["x", "w1"], ["m1"], "mm1"),
-        node("Add", ["m1", "b1"], ["a1"], "add1"),
-        node("Relu", ["a1"], ["r1"], "relu1"),
-        node("MatMul", ["r1", "w2"], ["m2"], "mm2"),
-        node("Add", ["m2", "b2"], ["y"], "add2"),
-    ]
-    constants = {
-        "w1": weights(8, 16),
-        "b1": weights(16),
-        "w2": weights(16, 4, seed=2),
-        "b2": weights(4, seed=3),
-    }
-    return model(nodes, constants, {"x": [1, 6, 8]}, {"y": [1, 6, 4]}, opset)
 
 
 @pytest.mark.parametrize(("activations", "symmetric"), TYPES)
