@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
+import onnx.version_converter
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -26,6 +28,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from bench_lib.quantize.samples import Sample, read
 
 NOTE = "note: "
+_BY_CHANNEL = 13
 _LESS: tuple[tuple[str, dict[str, bool]], ...] = (
     ("", {}),
     ("symbolic shapes", {"skip_symbolic_shape": True}),
@@ -82,6 +85,8 @@ def quantise(setting: str, source: Path, target: Path, samples: Path) -> str:
             return note
         options: dict[str, Any] = {}
         if setting in _METHODS:
+            path, raised = recent(path, Path(name))
+            note = "; ".join(part for part in (note, raised) if part)
             options = {
                 "per_channel": True,
                 "reduce_range": False,
@@ -91,6 +96,17 @@ def quantise(setting: str, source: Path, target: Path, samples: Path) -> str:
             }
         quantize_static(str(path), str(target), Reader(samples), **options)
     return note
+
+
+def recent(source: Path, folder: Path) -> tuple[Path, str]:
+    """A model of an opset that has scales by channel, which begin with 13; and what was done, in words."""
+    model = onnx.load(source)
+    version = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
+    if version >= _BY_CHANNEL:
+        return source, ""
+    path = folder / "recent.onnx"
+    onnx.save(onnx.version_converter.convert_version(model, _BY_CHANNEL), path)
+    return path, f"opset raised from {version} to {_BY_CHANNEL}"
 
 
 def last_line(error: BaseException) -> str:
