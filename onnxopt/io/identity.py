@@ -7,7 +7,7 @@ import hashlib
 import onnx_ir as ir
 
 from onnxopt.analysis.fingerprint import fingerprint
-from onnxopt.io import content_digest
+from onnxopt.io.tensors import content_digest
 
 _DIGITS = 32
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 
 from ..analysis.facts import Facts
-from ..quantization.statistics import Statistics
-from ..quantization.wants import Wants
 from ..rewrite.editor import Editor
 from ..rewrite.gate import Gate
 from ..rewrite.stats import Stats
 from ..targets.target import GENERIC, Target
 
+if TYPE_CHECKING:
+    from ..quantization.statistics import Statistics
+    from ..quantization.wants import Wants
+
 Array = np.ndarray[Any, Any]
 Evaluate = Callable[[onnx.ModelProto, Mapping[str, Array]], Sequence[Array]]
-Observe = Callable[[ir.Model, Mapping[str, Wants]], Statistics]
+Observe: TypeAlias = "Callable[[ir.Model, Mapping[str, Wants]], Statistics]"
 """Runs a model on calibration data, and keeps of some of its values what is wanted."""
 Grams = Callable[[ir.Model, Sequence[str]], Mapping[str, Array]]
 """Gives X^T X, [K, K] float64 over all calibration samples, of values [..., K] of the main graph by their names.

@@ -8,13 +8,13 @@ gives, bit for bit, the file of one run over all their samples.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..atomic import replace_text
 from ..errors import ModelError, UsageError
 from .observers import TensorStatistics
 from .wants import Wants
@@ -106,7 +106,7 @@ class Statistics:
         }
         text = json.dumps(data, separators=(",", ":"), allow_nan=False) + "\n"
         try:
-            _replace(Path(path), text)
+            replace_text(Path(path), text)
         except OSError as error:
             raise ModelError(f"cannot write {path}: {error.strerror or error}") from None
 
@@ -178,16 +178,3 @@ def _check_alike(name: str, mine: TensorStatistics, theirs: TensorStatistics) ->
         raise UsageError(
             f"statistics cannot be merged: tensor '{name}' {error}; gather all with the same options"
         ) from None
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise

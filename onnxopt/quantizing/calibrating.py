@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from ..errors import UnobservedError, UsageError
+from ..io.identity import identity
 from ..quantization.statistics import Statistics, load_merged
 from ..quantization.wants import Wants
 from .grams import Grams
@@ -74,8 +75,6 @@ class Calibration:
     def _statistics(
         self, model: ir.Model, wants: Mapping[str, Wants], stats_out: str | None
     ) -> Statistics:
-        from ..runtime.calibration.identity import identity
-
         fingerprint = identity(model)
         if self._given is not None:
             return self._looked_up(fingerprint, wants)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from ..io.identity import identity
+
 Array = np.ndarray[Any, Any]
 Sum = Callable[[ir.Model, Sequence[str], Path], Mapping[str, Path]]
 """Adds up the Gram matrices of values, and writes them to files in a folder."""
@@ -37,8 +39,6 @@ class Grams:
         Raises:
             OnnxoptError: The model does not run on the samples.
         """
-        from ..runtime.calibration.identity import identity
-
         fingerprint = identity(model)
         missing = [name for name in names if (fingerprint, name) not in self._files]
         if missing:

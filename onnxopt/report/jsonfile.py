@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..atomic import replace_text
 from ..errors import ModelError
 
 
@@ -56,19 +56,6 @@ def write_text(path: Path, text: str) -> None:
                 text, encoding="utf-8"
             )  # a pipe or a device: there is nothing to replace
             return
-        _replace(path, text)
+        replace_text(path, text)
     except OSError as error:
         raise ModelError(f"cannot write {path}: {error.strerror or error}") from None
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise

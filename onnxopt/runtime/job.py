@@ -7,16 +7,14 @@ of overridable initializers, if any), ``progress`` (one JSON line a step, so tha
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from onnxopt.runtime.backends import ONNXRUNTIME
 from onnxopt.runtime.facts import InputSpec
 from onnxopt.runtime.inputs import DEFAULT_SAMPLES
+from onnxopt.runtime.order import Order
 
-JOB = "job.json"
 RESULT = "result.json"
 PROGRESS = "progress"
 STDERR = "stderr"
@@ -26,7 +24,7 @@ OVERRIDES = "overrides"
 
 
 @dataclass
-class Job:
+class Job(Order):
     """What to run and how to judge it, on one provider.
 
     Attributes:
@@ -82,12 +80,3 @@ class Job:
     def input_specs(self) -> list[InputSpec]:
         """The specs, parsed."""
         return [InputSpec.from_json(spec) for spec in self.specs]
-
-    def write(self, folder: Path) -> None:
-        """Write ``job.json``."""
-        (folder / JOB).write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @staticmethod
-    def read(folder: Path) -> Job:
-        """Read ``job.json``."""
-        return Job(**json.loads((folder / JOB).read_text(encoding="utf-8")))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from onnxopt.runtime.job import JOB
+from onnxopt.runtime.order import Order
 
 FEED = "feed"
 """The folder, in that of a job which picks a sample, that holds the one picked."""
@@ -28,7 +26,7 @@ class Lap:
 
 
 @dataclass
-class TimingJob:
+class TimingJob(Order):
     """Models to time in turn, each in a session of its own, on one sample.
 
     Attributes:
@@ -48,12 +46,3 @@ class TimingJob:
     warm_s: float = 0.15
     run_s: float = 0.4
     least_runs: int = 5
-
-    def write(self, folder: Path) -> None:
-        """Write ``job.json``."""
-        (folder / JOB).write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @staticmethod
-    def read(folder: Path) -> TimingJob:
-        """Read ``job.json``."""
-        return TimingJob(**json.loads((folder / JOB).read_text(encoding="utf-8")))

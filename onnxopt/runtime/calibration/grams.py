@@ -10,22 +10,18 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from onnxopt.io import load
 from onnxopt.runtime.calibration import outputs
 from onnxopt.runtime.calibration.job import GROUP_BYTES, CalibrationJob
 from onnxopt.runtime.calibration.preparing import (
     GRACE_S,
     Progress,
-    completed,
     file_of,
     result_of,
+    subject_of,
     told,
 )
-from onnxopt.runtime.calibration.state import check_pairs
 from onnxopt.runtime.child import python, run_child
-from onnxopt.runtime.readers.opening import open_reader
 from onnxopt.runtime.readers.options import ReaderOptions
-from onnxopt.runtime.trace import input_specs
 
 _WORKER = python("onnxopt.runtime.calibration.sums_worker")
 
@@ -83,25 +79,19 @@ def sum_grams(
         ModelError: the model does not load, does not run on a sample, crashes or hangs.
         RuntimeMissingError: onnxruntime or Pillow is not installed.
     """
-    graph = model if isinstance(model, ir.Model) else load(os.fspath(model))
-    state = dict(state or {})
-    specs = input_specs(graph)
-    check_pairs(state, [value.name or "" for value in graph.graph.outputs], specs)
-    optional = {value.name or "" for value in graph.graph.inputs} - {spec.name for spec in specs}
-    options = completed(options or ReaderOptions(), state, optional)
-    open_reader(samples, specs, options=options)  # what is wrong at first sight is told at once
-    chosen = outputs.choose(graph, names)
+    subject = subject_of(model, samples, options, state)
+    chosen = outputs.choose(subject.graph, names)
     with tempfile.TemporaryDirectory(prefix="onnxopt-") as name:
         folder = Path(name)
         job = CalibrationJob(
             model=file_of(model, folder),
             samples=samples,
-            options=options.to_json(),
-            specs=[spec.to_json() for spec in specs],
+            options=subject.options.to_json(),
+            specs=[spec.to_json() for spec in subject.specs],
             inputs=chosen.inputs,
             values=chosen.values,
             save_to=str(into.absolute()),
-            state=state,
+            state=subject.state,
             provider=provider,
             custom_op_libraries=[os.path.abspath(library) for library in custom_op_libraries],
             group_bytes=group_bytes,

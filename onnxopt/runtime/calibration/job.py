@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from onnxopt.runtime.facts import InputSpec
-from onnxopt.runtime.job import JOB
+from onnxopt.runtime.order import Order
 from onnxopt.runtime.readers.options import ReaderOptions
 
 STATISTICS = "statistics.json"
@@ -17,7 +15,7 @@ GROUP_BYTES = 512 << 20
 
 
 @dataclass
-class CalibrationJob:
+class CalibrationJob(Order):
     """A model, samples, and what to observe.
 
     Attributes:
@@ -63,12 +61,3 @@ class CalibrationJob:
     def reader_options(self) -> ReaderOptions:
         """The options, parsed."""
         return ReaderOptions.from_json(self.options)
-
-    def write(self, folder: Path) -> None:
-        """Write ``job.json``."""
-        (folder / JOB).write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @staticmethod
-    def read(folder: Path) -> CalibrationJob:
-        """Read ``job.json``."""
-        return CalibrationJob(**json.loads((folder / JOB).read_text(encoding="utf-8")))

@@ -11,27 +11,23 @@ from pathlib import Path
 import onnx_ir as ir
 
 from onnxopt.errors import ModelError, UsageError
-from onnxopt.io import load
+from onnxopt.io.identity import identity
 from onnxopt.quantization import statistics as files
 from onnxopt.quantization.statistics import Statistics
 from onnxopt.quantization.wants import Wants
 from onnxopt.runtime.calibration import outputs
-from onnxopt.runtime.calibration.identity import identity
 from onnxopt.runtime.calibration.job import GROUP_BYTES, STATISTICS, CalibrationJob
 from onnxopt.runtime.calibration.ledger import Counts, counts_path, read_counts
 from onnxopt.runtime.calibration.preparing import (
     GRACE_S,
     Progress,
-    completed,
     file_of,
     result_of,
+    subject_of,
     told,
 )
-from onnxopt.runtime.calibration.state import check_pairs
 from onnxopt.runtime.child import Ended, python, run_child
-from onnxopt.runtime.readers.opening import open_reader
 from onnxopt.runtime.readers.options import ReaderOptions
-from onnxopt.runtime.trace import input_specs
 
 WORKER = python("onnxopt.runtime.calibration.worker")
 
@@ -86,7 +82,7 @@ def observe(
         timeout_s: seconds that loading the model, and each sample, may take.
         threads: of the session and for observing; None for all cores.
         group_bytes: values are observed in passes over the samples, of so many bytes of values at most.
-        fingerprint: what tells the model from others; None for `identity.identity`.
+        fingerprint: what tells the model from others; None for `onnxopt.io.identity.identity`.
         checkpoint: file of statistics to write to from time to time and at the end. If it is of a run that was
             not finished, that is gone on with: the samples counted are not counted again.
         on_progress: called at each sample.
@@ -99,31 +95,25 @@ def observe(
         ModelError: the model does not load, does not run on a sample, crashes or hangs.
         RuntimeMissingError: onnxruntime or Pillow is not installed.
     """
-    graph = model if isinstance(model, ir.Model) else load(os.fspath(model))
-    state = dict(state or {})
-    specs = input_specs(graph)
-    check_pairs(state, [value.name or "" for value in graph.graph.outputs], specs)
-    optional = {value.name or "" for value in graph.graph.inputs} - {spec.name for spec in specs}
-    options = completed(options or ReaderOptions(), state, optional)
-    open_reader(samples, specs, options=options)  # what is wrong at first sight is told at once
-    chosen = outputs.choose(graph, wants)
+    subject = subject_of(model, samples, options, state)
+    chosen = outputs.choose(subject.graph, wants)
     wanted = {name: wants[name] for name in (*chosen.inputs, *chosen.values)}
     if checkpoint is not None and not checkpoint.absolute().parent.is_dir():
         raise ModelError(
             f"cannot write {checkpoint}: the folder {checkpoint.parent} does not exist"
         )
-    begun, counted = _begin(wanted, fingerprint or identity(graph), samples, checkpoint)
+    begun, counted = _begin(wanted, fingerprint or identity(subject.graph), samples, checkpoint)
     with tempfile.TemporaryDirectory(prefix="onnxopt-") as name:
         folder = Path(name)
         job = CalibrationJob(
             model=file_of(model, folder),
             samples=samples,
-            options=options.to_json(),
-            specs=[spec.to_json() for spec in specs],
+            options=subject.options.to_json(),
+            specs=[spec.to_json() for spec in subject.specs],
             inputs=chosen.inputs,
             values=chosen.values,
             save_to=str(checkpoint.absolute() if checkpoint else folder / "gathered.json"),
-            state=state,
+            state=subject.state,
             done=counted.done,
             refused=counted.refused,
             provider=provider,

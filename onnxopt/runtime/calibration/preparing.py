@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,56 @@ import onnx_ir as ir
 
 from onnxopt import errors
 from onnxopt.errors import ModelError
-from onnxopt.io import save
+from onnxopt.io import load, save
+from onnxopt.runtime.calibration.state import check_pairs
 from onnxopt.runtime.child import Ended
+from onnxopt.runtime.facts import InputSpec
+from onnxopt.runtime.readers.opening import open_reader
 from onnxopt.runtime.readers.options import ReaderOptions
+from onnxopt.runtime.trace import input_specs
 
 Progress = Callable[[int, int, int], None]
 """Called with the sample's number from 1, the pass over the samples from 1, and how many passes there are."""
 GRACE_S = 60.0
 """Seconds that a child has to end in, once it was asked to."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model, and how samples of it are read.
+
+    Attributes:
+        graph: The model; weights are not read.
+        specs: Its inputs.
+        options: How to read samples.
+        state: Output name -> name of the input it is fed back to.
+    """
+
+    graph: ir.Model
+    specs: list[InputSpec]
+    options: ReaderOptions
+    state: dict[str, str]
+
+
+def subject_of(
+    model: ir.Model | str | os.PathLike[str],
+    samples: str,
+    options: ReaderOptions | None,
+    state: Mapping[str, str] | None,
+) -> Subject:
+    """Load what is to be run, and tell at once what is wrong at first sight.
+
+    Raises:
+        UsageError: nothing lies where samples should, or a state is unknown.
+        ModelError: the model cannot be read.
+    """
+    graph = model if isinstance(model, ir.Model) else load(os.fspath(model))
+    pairs, specs = dict(state or {}), input_specs(graph)
+    check_pairs(pairs, [value.name or "" for value in graph.graph.outputs], specs)
+    optional = {value.name or "" for value in graph.graph.inputs} - {spec.name for spec in specs}
+    found = Subject(graph, specs, completed(options or ReaderOptions(), pairs, optional), pairs)
+    open_reader(samples, specs, options=found.options)
+    return found
 
 
 def file_of(model: ir.Model | str | os.PathLike[str], folder: Path) -> str:

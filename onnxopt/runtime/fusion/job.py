@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from onnxopt.runtime.job import JOB
+from onnxopt.runtime.order import Order
 
 SAVED = "saved.onnx"
 """The runtime's graph, in the job folder."""
@@ -15,7 +13,7 @@ WEIGHTS = "saved.bin"
 
 
 @dataclass
-class FusionJob:
+class FusionJob(Order):
     """A model to load.
 
     Attributes:
@@ -27,12 +25,3 @@ class FusionJob:
     model: str
     provider: str
     custom_op_libraries: list[str] = field(default_factory=list)
-
-    def write(self, folder: Path) -> None:
-        """Write ``job.json``."""
-        (folder / JOB).write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @staticmethod
-    def read(folder: Path) -> FusionJob:
-        """Read ``job.json``."""
-        return FusionJob(**json.loads((folder / JOB).read_text(encoding="utf-8")))

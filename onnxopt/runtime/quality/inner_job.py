@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from onnxopt.runtime.calibration.job import CalibrationJob
-from onnxopt.runtime.job import JOB
+from onnxopt.runtime.order import Order
 
 
 @dataclass
-class InnerJob:
+class InnerJob(Order):
     """Two models, values of both to compare, and samples.
 
     Attributes:
@@ -59,12 +57,3 @@ class InnerJob:
             custom_op_libraries=self.custom_op_libraries,
             group_bytes=self.group_bytes // 2,
         )
-
-    def write(self, folder: Path) -> None:
-        """Write ``job.json``."""
-        (folder / JOB).write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @staticmethod
-    def read(folder: Path) -> InnerJob:
-        """Read ``job.json``."""
-        return InnerJob(**json.loads((folder / JOB).read_text(encoding="utf-8")))

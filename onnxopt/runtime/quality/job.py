@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from onnxopt.runtime.facts import InputSpec
-from onnxopt.runtime.job import JOB
+from onnxopt.runtime.order import Order
 from onnxopt.runtime.readers.options import ReaderOptions
 
 LIMIT = 64
@@ -34,7 +32,7 @@ class Reading:
 
 
 @dataclass
-class QualityJob:
+class QualityJob(Order):
     """A reference, models to compare with it, and samples.
 
     Attributes:
@@ -74,12 +72,3 @@ class QualityJob:
     def reader_options(self) -> ReaderOptions:
         """The options, parsed."""
         return ReaderOptions.from_json(self.options)
-
-    def write(self, folder: Path) -> None:
-        """Write ``job.json``."""
-        (folder / JOB).write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @staticmethod
-    def read(folder: Path) -> QualityJob:
-        """Read ``job.json``."""
-        return QualityJob(**json.loads((folder / JOB).read_text(encoding="utf-8")))

@@ -15,6 +15,7 @@ from typing import ClassVar
 import onnx_ir as ir
 
 from onnxopt.errors import UsageError
+from onnxopt.io.identity import identity
 from onnxopt.pipeline.base import Context, Pass
 from onnxopt.quantization.methods import needs, parse_method
 from onnxopt.quantization.ranges import choose_range
@@ -98,7 +99,7 @@ class Quantize(Pass):
             return 0
         name_apart(context, parts)
         statistics = self._statistics(context, [part.plan for part in parts], method)
-        _drop_unseen(parts[0].plan, statistics)
+        _refuse_lacking(parts[0].plan, statistics)
         main = parts[0]
         for node in leave_out(main.plan, statistics, main.planner.data):
             context.stats.decline(RULE, where(node), f"{node.op_type}: {main.plan.reasons[node]}")
@@ -148,7 +149,9 @@ class Quantize(Pass):
         if self.stats:
             if not Path(self.stats).is_file():
                 raise UsageError(f"{self.stats}: no such file of statistics")
-            return load(self.stats)
+            given = load(self.stats)
+            given.check_model(identity(context.model))
+            return given
         if context.observe is None:
             raise UsageError(
                 "static quantisation needs calibration data: give some with --calibrate, or statistics "
@@ -183,7 +186,7 @@ def _report(context: Context, plans: Sequence[Plan]) -> None:
         context.stats.note(f"{RULE}: there is nothing that the target computes in integers")
 
 
-def _drop_unseen(plan: Plan, statistics: Statistics) -> None:
+def _refuse_lacking(plan: Plan, statistics: Statistics) -> None:
     """Refuses statistics that lack a tensor."""
     seen: Mapping[str, object] = statistics.tensors
     missing = [value.name or "" for value in plan.roots if value.name not in seen]

@@ -9,6 +9,9 @@ import onnx
 import pytest
 
 from onnxopt.errors import UsageError
+from onnxopt.io import from_proto
+from onnxopt.io.identity import identity
+from onnxopt.quantization.wants import Wants
 
 from ..support import op_types, parse
 from .support import Observer, checked, kernels, quantise, run, snr
@@ -197,6 +200,20 @@ def test_what_a_user_cannot_ask_for() -> None:
     for options, message in cases.items():
         with pytest.raises(UsageError, match=message):
             quantise(model, images(), options)
+
+
+def test_statistics_of_a_file_are_of_the_very_model(tmp_path: Path) -> None:
+    weight = conv(4, 3)
+    model, feeds = network("y = Conv(x, w)", w=weight), images()
+    statistics = Observer(feeds)(from_proto(model), {"x": Wants(), "y": Wants()})
+    path = tmp_path / "stats.json"
+    statistics.fingerprint = identity(from_proto(model))
+    statistics.save(path)
+    from_file = quantise(model, [], f'stats="{path}"')
+    assert checked(from_file) == checked(quantise(model, feeds))
+    other = network("y = Conv(x, w)", w=2 * weight)
+    with pytest.raises(UsageError, match="statistics of another model"):
+        quantise(other, [], f'stats="{path}"')
 
 
 def test_old_opsets_and_quantised_models_are_refused() -> None:
