@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..compiler.staging import Origin
 
 _BY_CHANNEL = 13
+_EXPORTERS = "pkg."
+_NAMED = 3
 _WIDE = 21
 
 
@@ -35,6 +37,16 @@ def frozen(origin: Origin, options: Options) -> tuple[Options, str]:
         return options, ""
     told = f"{count} weights were also inputs, which callers could override; they are constants now"
     return dataclasses.replace(options, freeze_inputs=True), told
+
+
+def inlined(origin: Origin) -> str:
+    """What is said of functions that users wrote; those of exporters are always inlined."""
+    names = [f"{f.domain}.{f.name}" for f in origin.peek().functions.values()]
+    own = [name for name in names if not name.startswith(_EXPORTERS)]
+    if not own:
+        return ""
+    more = f" and {len(own) - _NAMED} more" if len(own) > _NAMED else ""
+    return f"functions of the model were inlined: {', '.join(own[:_NAMED])}{more}"
 
 
 def raised(origin: Origin, request: Request, options: Options) -> tuple[Options, str]:

@@ -147,7 +147,7 @@ def _refusal(context: Context, request: Request, product: Product) -> str:
     """Why a product is left alone, or ''."""
     scopes, graph = context.editor.scopes, product.node.graph
     if isinstance(graph, ir.Function) or graph is None or scopes.of(graph).function is not None:
-        return "weights in functions stay as they are; inline-functions brings them out"
+        return "weights in functions stay as they are; inline-functions{all=true} brings them out"
     if request.method in CALIBRATED and graph is not context.model.graph:
         return f"calibration does not see inside bodies, which {request.method} needs"
     return ""
