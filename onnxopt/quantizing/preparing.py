@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from ..analysis.facts import Facts
+from ..analysis.naming import dtype_name
 from ..compiler.aim import aim
+from ..errors import UsageError
 from ..quantization.table import Quantization
 from .request import Request
 from .straight import MODE
@@ -27,6 +30,34 @@ def mode_of(request: Request, options: Options) -> str:
         request.check(MODE)
         return MODE
     return request.mode
+
+
+def check_states(origin: Origin, request: Request) -> None:
+    """Looks whether the model takes what is to be fed back to it.
+
+    Raises:
+        UsageError: It has no such output or input, or they are of different types or shapes.
+    """
+    from ..runtime.calibration.state import check_fit, check_pairs
+    from ..runtime.trace import input_specs
+
+    read = [samples for samples in (request.calibration, request.evaluation) if samples is not None]
+    pairs = {name: target for samples in read for name, target in samples.state.items()}
+    if not pairs:
+        return
+    model = origin.peek()
+    facts, specs = Facts(model), input_specs(model)
+    outputs = {value.name or "": value for value in model.graph.outputs}
+    try:
+        check_pairs(pairs, list(outputs), specs)
+        for name, target in pairs.items():
+            dtype, shape = facts.dtype(outputs[name]), facts.shape(outputs[name])
+            sizes = None if shape is None else [d if isinstance(d, int) else None for d in shape]
+            if dtype is not None:
+                spec = next(spec for spec in specs if spec.name == target)
+                check_fit(name, dtype_name(dtype), sizes, spec)
+    except UsageError as error:
+        raise UsageError(f"{origin.label}: {error}") from None
 
 
 def frozen(origin: Origin, options: Options) -> tuple[Options, str]:

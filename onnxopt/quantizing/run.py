@@ -21,7 +21,7 @@ from .mending import Mender, noise
 from .methods import closest
 from .modes import modes_for
 from .pipelines import PREPARE
-from .preparing import frozen, inlined, mode_of, raised
+from .preparing import check_states, frozen, inlined, mode_of, raised
 from .refusing import reasons, refuse_quantised
 from .request import Request
 from .samples import some
@@ -60,6 +60,7 @@ def quantise(source: Source, output: Path | None, request: Request, options: Opt
     if output is not None:
         check_output(origin, output)
     refuse_quantised(origin)
+    check_states(origin, request)
     options, opset = raised(origin, request, options)
     options, constant = frozen(origin, options)
     job = _Job(origin, request, options)
