@@ -339,7 +339,11 @@ def test_a_rectifier_after_a_product_keeps_no_integers_from_being_read(
         g (float[n,256] x) => (float[n,96] y) {{ p = MatMul(x, w) {rectifier} y = MatMul(r, v) }}""",
         w=weight(),
         v=weight(1, (WIDTH, WIDTH)),
-        **({"low": np.float32(0), "high": np.float32(6)} if "low" in rectifier else {}),
+        **(
+            {"low": np.array(0, np.float32), "high": np.array(6, np.float32)}
+            if "low" in rectifier
+            else {}
+        ),
     )
     made = result(optimise(model, f"quantize-weights{{type={kind}}}"))
     assert op_types(made.graph)["Sum"] == copies
