@@ -153,7 +153,8 @@ def convert(
         source: A path, an ``onnx.ModelProto`` or an ``onnx_ir.Model``; it is never changed.
         output: Where to write the result; None keeps it in memory.
         to: ``"float16"`` or ``"bfloat16"``.
-        keep: Names of nodes or of their results, and operators, that stay in single precision.
+        keep: Names of nodes or of their results, and operators, that stay in single precision; for a node in a body
+            the path to it, such as ``"loop/body/node"``.
         io_types: ``"same"`` keeps the types of the model's inputs and outputs, ``"converted"`` changes those that are
             float32; or the names of those to change.
         validate: Whether to run the result against the original.

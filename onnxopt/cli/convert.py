@@ -26,7 +26,7 @@ from .options import (
     "--keep",
     multiple=True,
     metavar="NAME|OPTYPE",
-    help="A node (by its name or a result's) or an operator to keep in float32; repeatable.",
+    help="A node (by its name or a result's; in a body LOOP/body/NODE) or an operator to keep in float32; repeatable.",
 )
 @click.option(
     "--io-types",

@@ -7,7 +7,7 @@ import importlib.util
 from functools import lru_cache
 
 from ..errors import RuntimeMissingError, UsageError
-from ..targets.load import load_target
+from ..targets.load import is_file, load_target
 from ..targets.target import Target
 from .options import Options
 
@@ -36,13 +36,23 @@ class Aim:
         )
 
 
-@lru_cache(maxsize=8)
 def aim(name: str) -> Aim:
     """Reads a target and compares it with the installed runtime, where there is one with its providers.
+
+    Files that ship are read once; one of the user's anew each time, since it may change.
 
     Raises:
         UsageError: There is no such target, or its file is faulty.
     """
+    return _aim(name) if is_file(name) else _shipped(name)
+
+
+@lru_cache(maxsize=8)
+def _shipped(name: str) -> Aim:
+    return _aim(name)
+
+
+def _aim(name: str) -> Aim:
     target = load_target(name)
     if not target.kernels or importlib.util.find_spec("onnxruntime") is None:
         return Aim(target)

@@ -44,7 +44,7 @@ class Precision:
 
     Attributes:
         to: The type: ``float16`` (or ``fp16``) or ``bfloat16`` (or ``bf16``).
-        keep: Names of nodes or of their results, and operators, that stay in single precision.
+        keep: Names of nodes or of their results and operators that stay in single precision; in a body with the path to it.
         io_types: ``same``, ``converted``, or the names of the inputs and outputs whose type changes.
     """
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +67,13 @@ class Origin:
         if self._fresh is None:
             self._fresh = load(self.path)
         return self._fresh
+
+    def all_nodes(self) -> Iterator[ir.Node]:
+        """Yields the nodes of the model, those in bodies and functions too, for looking at only."""
+        model = self.peek()
+        yield from model.graph.all_nodes()
+        for function in model.functions.values():
+            yield from function.all_nodes()
 
     def files(self) -> list[Path]:
         """Lists the model file and the files of weights it refers to."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from ..quantization.table import Quantization
 from .request import Request, names, option
 
+PREPARE = "inline-functions{all=true}, O2"
+"""What makes the optimised model that is quantised. In functions nothing is: their values cannot be observed."""
 _TIDY = "prune-initializers, deduplicate-initializers, remove-dead-nodes"
 _UNWRITABLE = frozenset('";\n')
 _WILD = frozenset("[]*")

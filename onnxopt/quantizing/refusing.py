@@ -22,7 +22,7 @@ def refuse_quantised(origin: Origin) -> None:
     Raises:
         UsageError: It does.
     """
-    found = Counter(n.op_type for n in origin.peek().graph.all_nodes() if n.op_type in _MARKS)
+    found = Counter(n.op_type for n in origin.all_nodes() if n.op_type in _MARKS)
     if found:
         told = ", ".join(f"{count} {name}" for name, count in found.most_common())
         raise UsageError(

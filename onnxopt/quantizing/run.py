@@ -20,7 +20,8 @@ from .judging import FLOOR, Judge
 from .mending import Mender, noise
 from .methods import closest
 from .modes import modes_for
-from .preparing import frozen, mode_of, raised
+from .pipelines import PREPARE
+from .preparing import check_states, frozen, inlined, mode_of, raised
 from .refusing import reasons, refuse_quantised
 from .request import Request
 from .samples import some
@@ -59,10 +60,11 @@ def quantise(source: Source, output: Path | None, request: Request, options: Opt
     if output is not None:
         check_output(origin, output)
     refuse_quantised(origin)
+    check_states(origin, request)
     options, opset = raised(origin, request, options)
     options, constant = frozen(origin, options)
     job = _Job(origin, request, options)
-    job.notes += [note for note in (opset, constant) if note]
+    job.notes += [note for note in (opset, constant, inlined(origin)) if note]
     return job.run(source, output)
 
 
@@ -86,10 +88,10 @@ class _Job:
         )
         with workshop:
             if suits(self._origin, self._request, self._options, self._mode):
-                passes = f"O2, {workshop.pipeline(MODE, ())}"
+                passes = f"{PREPARE}, {workshop.pipeline(MODE, ())}"
                 return straight(source, output, self._origin, passes, self._options, self.notes)
             account, candidate = self._decide(workshop)
-            passes = f"O2, {candidate.pipeline}"
+            passes = f"{PREPARE}, {candidate.pipeline}"
             options = dataclasses.replace(
                 self._options,
                 passes=passes,

@@ -57,7 +57,7 @@ def straight(
     """
     from ..runtime.validation import Validation
 
-    if not any(node.op_type in _PRODUCTS for node in origin.peek().graph.all_nodes()):
+    if not any(node.op_type in _PRODUCTS for node in origin.all_nodes()):
         raise UsageError(nothing(origin.label))
     asked, size = options.validate, origin.size()
     options = dataclasses.replace(options, passes=pipeline, validate=False)

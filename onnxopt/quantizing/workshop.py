@@ -150,7 +150,7 @@ class Workshop:
     @property
     def preparing(self) -> str:
         """The passes before those that quantise."""
-        steps = plan(dataclasses.replace(self._options, passes="O2"))
+        steps = plan(dataclasses.replace(self._options, passes=pipelines.PREPARE))
         return steps.text
 
     def make(

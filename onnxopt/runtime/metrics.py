@@ -34,6 +34,7 @@ class Figures:
         snr_db: ``10 log10(sum r^2 / sum (c - r)^2)`` in dB; infinite when equal.
         cosine: cosine of the angle between r and c; 1 when both are zero.
         scale: largest ``|r|``.
+        peak: largest finite ``|r|``, also where c is not finite.
         special: elements that are NaN or infinite in one and not (or not the same) in the other.
         outside: elements outside the tolerance (unequal ones for exact types).
         finite: how many elements are finite in both.
@@ -45,6 +46,7 @@ class Figures:
     snr_db: float = math.inf
     cosine: float = 1.0
     scale: float = 0.0
+    peak: float = 0.0
     special: int = 0
     outside: int = 0
     finite: int = 0
@@ -71,7 +73,9 @@ def measure(
     r, c = _wide(reference), _wide(candidate)
     if not r.size:
         return result
-    limit = _limit(np.abs(r), tolerance)
+    size = np.abs(r)
+    result.peak = float(size.max(initial=0.0, where=np.isfinite(size)))
+    limit = _limit(size, tolerance)
     if allowance is not None:
         limit = np.maximum(limit, allowance)
     usable = np.isfinite(r) & np.isfinite(c)

@@ -71,7 +71,7 @@ def _entry(job: Job, run: Run, diff: OutputDiff, number: int) -> OutputResult:
         f.outside + f.special,
         diff.elements,
         worst_sample=number,
-        peak=f.scale,
+        peak=f.peak,
     )
     if floor is not None and not math.isinf(floor.worst.snr_db):
         entry.noise_snr_db = floor.worst.snr_db

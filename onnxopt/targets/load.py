@@ -54,6 +54,11 @@ def target_names() -> list[str]:
     return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
 
 
+def is_file(name: str) -> bool:
+    """Whether a target's name is the path of a file of the user's."""
+    return name.endswith(".toml")
+
+
 def load_target(name: str) -> Target:
     """Reads a target.
 
@@ -78,7 +83,7 @@ def _on_top_of(base: Target, target: Target) -> Target:
 
 
 def _find(name: str) -> Target:
-    if name.endswith(".toml"):
+    if is_file(name):
         return _read(Path(name))
     names = target_names()
     if name not in names:

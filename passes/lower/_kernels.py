@@ -17,3 +17,14 @@ def require_kernel(m: Match, op_type: str, dtype: ir.DataType) -> None:
     """
     if not m.target.has(op_type, dtype, MICROSOFT):
         raise Declined(f"target {m.target.name} has no {op_type} for {dtype}")
+
+
+def require_float_weights(m: Match, value: ir.Value) -> None:
+    """Declines where a product's operand is stored in integers: the runtime's kernels for these take plain products alone.
+
+    Raises:
+        Declined: It is.
+    """
+    maker = value.producer()
+    if maker is not None and maker.op_type == "DequantizeLinear":
+        raise Declined("an operand is stored in integers, which a plain product reads as they are")

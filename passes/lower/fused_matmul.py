@@ -16,7 +16,7 @@ import onnx_ir as ir
 from onnxopt.rewrite import Builder, Const, Declined, Match, Op, Skip, Var, ms, op, rule
 
 from .._forms import build_transpose, input_of, perm_of
-from ._kernels import MICROSOFT, require_kernel
+from ._kernels import MICROSOFT, require_float_weights, require_kernel
 
 _BATCHED = ("transBatchA", "transBatchB")
 
@@ -46,6 +46,7 @@ def _product(m: Match) -> _Product:
     if a is None or b is None:
         raise Declined("an operand is absent")
     require_kernel(m, "FusedMatMul", m.dtype(a))
+    require_float_weights(m, b)
     if any(m.attr(node, name, 0) for name in _BATCHED):
         raise Declined("the axes of a batch are transposed")
     flags = (int(m.attr(node, "transA", 0)), int(m.attr(node, "transB", 0)))

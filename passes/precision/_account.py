@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from onnxopt.rewrite import Stats
-from onnxopt.rewrite.editor import where
+from onnxopt.rewrite.addresses import Addresses
 
 from ._counterparts import RULE
 from ._kinds import HEAVY
@@ -17,15 +17,16 @@ _FLUSHED = 0.1
 _SHOWN = 3
 
 
-def report(stats: Stats, plan: Plan) -> None:
+def report(stats: Stats, plan: Plan, addresses: Addresses) -> None:
     """Records the account of a plan.
 
     Args:
         stats: Takes it.
         plan: The decisions.
+        addresses: Tells the nodes apart.
     """
     for node, reason in plan.reasons.items():
-        stats.decline(RULE, where(node), f"{node.op_type}: {reason}")
+        stats.decline(RULE, addresses.of(node), f"{node.op_type}: {reason}")
     if not plan.pays:
         stats.note(f"{RULE}: nothing that is worth it can be computed in {spelt(plan.to)}")
     refused = Counter(n.op_type for n in plan.unsupported if n.op_type in HEAVY)

@@ -148,7 +148,7 @@ def _inherited(plan: Plan, node: ir.Node, request: Request) -> str:
     reason = request.kept(node)
     around = plan.holders.get(owner(node))
     while around is not None and not reason:
-        reason = "asked for" if request.kept(around) == "asked for" else ""
+        reason = "asked for" if around in request.keep else ""
         around = plan.holders.get(owner(around))
     return reason
 

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 import onnx_ir as ir
 
 from onnxopt.errors import UsageError
+from onnxopt.rewrite.addresses import Addresses
 
 SHORT = {"float16": ir.DataType.FLOAT16, "bfloat16": ir.DataType.BFLOAT16}
 SEPARATOR = ";"
@@ -21,22 +22,21 @@ class Request:
 
     Attributes:
         to: The shorter type.
-        keep: Names of nodes or of their results, and operators, that stay in single precision.
+        keep: The nodes that the user keeps in single precision.
         listed: Operators that the target keeps, ``Operator.input`` for one input; patterns of the shell.
         reasons: Why, by entry of the list.
         converted: The main graph's inputs and outputs whose type changes.
     """
 
     to: ir.DataType
-    keep: frozenset[str]
+    keep: frozenset[ir.Node]
     listed: frozenset[str]
     reasons: dict[str, str]
     converted: frozenset[ir.Value]
 
     def kept(self, node: ir.Node) -> str:
         """Why a node is to stay in single precision, or ''."""
-        names = (node.name, node.op_type, *(v.name for v in node.outputs))
-        if any(name in self.keep for name in names):
+        if node in self.keep:
             return "asked for"
         for entry in self.listed:
             if fnmatchcase(node.op_type, entry):
@@ -65,19 +65,24 @@ def short_type(name: str) -> ir.DataType:
     return SHORT[name]
 
 
-def check_names(keep: Iterable[str], nodes: Iterable[ir.Node]) -> None:
-    """Refuses names to keep that nothing bears.
+def asked_for(keep: Iterable[str], addresses: Addresses) -> frozenset[ir.Node]:
+    """The nodes that names to keep mean.
+
+    Args:
+        keep: Names and operators, as `Addresses.find` takes them.
+        addresses: Knows the nodes.
 
     Raises:
         UsageError: A name is neither a node, nor a result, nor an operator of the model.
     """
-    known: dict[str, None] = {}
-    for node in nodes:
-        names = (node.name, node.op_type, *(v.name for v in node.outputs))
-        known.update(dict.fromkeys(name for name in names if name))
+    found: set[ir.Node] = set()
     for name in keep:
-        if name not in known:
+        nodes = addresses.find(name)
+        if not nodes:
+            known = dict.fromkeys(n for node in addresses.nodes for n in addresses.names(node))
             raise UsageError(f"nothing to keep is called {name!r}{_hint(name, list(known))}")
+        found.update(nodes)
+    return frozenset(found)
 
 
 def chosen(graph: ir.Graph, text: str) -> frozenset[ir.Value]:

@@ -15,6 +15,7 @@ from typing import ClassVar
 import onnx_ir as ir
 
 from onnxopt.pipeline.base import Context, Pass
+from onnxopt.rewrite.addresses import Addresses
 from onnxopt.rewrite.scopes import differentiates
 
 from ._account import report
@@ -22,7 +23,7 @@ from ._apply import Conversion
 from ._counterparts import RULE
 from ._operands import SINGLE, signature, spelt
 from ._plan import make_plan
-from ._request import Request, check_names, chosen, short_type, words
+from ._request import Request, asked_for, chosen, short_type, words
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class ConvertPrecision(Pass):
 
     Attributes:
         to: The type: ``float16`` or ``bfloat16``.
-        keep: Nodes (by name, or by a result's) and operators that stay in single precision, ``;`` between.
+        keep: Nodes (by name, or by a result's, or ``loop/body/node``) and operators that stay in single precision,
+            ``;`` between.
         io: ``same`` to keep the types of the model's inputs and outputs, ``converted`` to change all that are
             float32, or the names of those to change, ``;`` between.
 
@@ -58,10 +60,10 @@ class ConvertPrecision(Pass):
         """
         model, to = context.model, short_type(self.to)
         graphs = [g for g in context.editor.scopes.graphs() if _is_own(context, g)]
-        check_names(words(self.keep), (node for graph in graphs for node in graph))
+        addresses = Addresses(model)
         request = Request(
             to,
-            frozenset(words(self.keep)),
+            asked_for(words(self.keep), addresses),
             context.target.keep.get(self.to, frozenset()),
             dict(context.target.reasons),
             chosen(model.graph, self.io),
@@ -71,7 +73,7 @@ class ConvertPrecision(Pass):
             context.stats.note(f"{RULE}: {refusal}")
             return 0
         plan = make_plan(context.facts, graphs, request)
-        report(context.stats, plan)
+        report(context.stats, plan, addresses)
         if not (plan.pays or plan.converted) or not context.gate.admits(
             RULE, model.graph.name or ""
         ):

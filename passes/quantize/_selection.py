@@ -54,13 +54,19 @@ class Selection:
 
     def refusal(self, node: ir.Node) -> str:
         """Why a node is left as it is, or ''."""
-        names = _names(node)
-        for pattern in self.exclude:
-            if _matches([pattern], names):
-                return f"left out by {pattern!r}"
-        if self.include and not _matches(self.include, names):
+        pattern = self.excluding(node)
+        if pattern:
+            return f"left out by {pattern!r}"
+        if self.include and not _matches(self.include, _names(node)):
             return "not among what is included"
         return ""
+
+    def excluding(self, node: ir.Node) -> str:
+        """The pattern by which the user leaves a node out, or ''."""
+        if not self.exclude:
+            return ""
+        names = _names(node)
+        return next((pattern for pattern in self.exclude if _matches([pattern], names)), "")
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.parser
 import onnxruntime
 import pytest
 
@@ -320,3 +321,31 @@ def test_the_function_is_not_hidden_by_the_package_of_its_name() -> None:
     for out in ("a.onnx", "b.onnx"):
         onnxopt.quantize("model.onnx", out, mode="weight-only", **QUIET)
         assert Path(out).exists()
+
+
+@pytest.mark.parametrize(
+    ("taken", "told"),
+    [
+        ("float[1, 8] h", "returns float32[1, 4] as 'hn' and takes float32[1, 8] as 'h'"),
+        ("float16[1, 4] h", "returns float32[1, 4] as 'hn' and takes float16[1, 4] as 'h'"),
+        ("float[1, 4] g", "the model has no input 'h' (it has x, g)"),
+    ],
+)
+def test_a_state_of_another_shape_or_type_is_refused_in_one_line(
+    folder: Path, run: Run, taken: str, told: str
+) -> None:
+    name = taken.split()[-1]
+    text = f"""<ir_version: 8, opset_import: ["" : 17]>
+        g (float[1, 4] x, {taken}) => (float[1, 4] y, float[1, 4] hn, {taken}_out) {{
+            y = MatMul(x, w) hn = Tanh(y) {name}_out = Identity({name}) }}"""
+    proto = onnx.parser.parse_model(text)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(weights(4, 4), "w"))
+    write(folder, proto, "state.onnx")
+    np.savez(folder / "s.npz", x=weights(8, 1, 4))
+    found = run(
+        "quantize", "state.onnx", "-o", "out.onnx", "--calibrate", "s.npz", "--state", "hn=h"
+    )
+    line = refusal(found, 2)
+    assert "state.onnx: --state hn=h" in line
+    assert told in line
+    assert not (folder / "out.onnx").exists()

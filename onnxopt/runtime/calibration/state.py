@@ -50,7 +50,15 @@ class State:
         return feed
 
     def keep(self, outputs: Mapping[str, np.ndarray]) -> None:
-        """Takes what a run returned for the outputs; arrays that stay as they are."""
+        """Takes what a run returned for the outputs; arrays that stay as they are.
+
+        Raises:
+            UsageError: An input does not take what is to be fed to it.
+        """
+        specs = {spec.name: spec for spec in self._specs}
+        for name, array in outputs.items():
+            if isinstance(array, np.ndarray):
+                check_fit(name, array.dtype.name, array.shape, specs[self._pairs[name]])
         self._held = {self._pairs[name]: array for name, array in outputs.items()}
 
     def _zeros(self, spec: InputSpec, feed: Feed) -> np.ndarray:
@@ -99,3 +107,42 @@ def check_pairs(
             )
         if list(pairs.values()).count(target) > 1:
             raise UsageError(f"{pair}: another output is fed to {target!r}, too: keep one")
+
+
+def check_fit(output: str, dtype: str, shape: Sequence[int | None] | None, spec: InputSpec) -> None:
+    """Look whether an input takes what an output returns.
+
+    Args:
+        output: the output's name.
+        dtype: its element type, as numpy calls it.
+        shape: its shape; None for dims, or for all, where that is not known.
+        spec: the input.
+
+    Raises:
+        UsageError: it is of another type or shape.
+    """
+    if spec.kind != "tensor" or spec.dtype == "str":
+        return
+    if dtype == spec.dtype and _agree(shape, spec.shape):
+        return
+    made, taken = _spelt(dtype, shape), _spelt(spec.dtype, spec.shape)
+    raise UsageError(
+        f"--state {output}={spec.name}: the model returns {made} as {output!r} and takes {taken} as {spec.name!r}: "
+        "name an output of the input's type and shape"
+    )
+
+
+def _agree(shape: Sequence[int | None] | None, taken: Sequence[int | str] | None) -> bool:
+    if shape is None or taken is None:
+        return True
+    pairs = zip(shape, taken, strict=False)
+    return len(shape) == len(taken) and all(
+        one is None or isinstance(other, str) or one == other for one, other in pairs
+    )
+
+
+def _spelt(dtype: str, shape: Sequence[int | str | None] | None) -> str:
+    if shape is None:
+        return dtype
+    unknown = ("?" if d is None or str(d).startswith("?") else str(d) for d in shape)
+    return f"{dtype}[{', '.join(unknown)}]"

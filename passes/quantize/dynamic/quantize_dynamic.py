@@ -138,7 +138,7 @@ def _reasons(context: Context, node: ir.Node, chosen: Selection) -> Iterator[str
     if is_function_call(node, context.model):
         yield "it calls a function of the model"
     if context.editor.scopes.of(owner(node)).function is not None:
-        yield "it lies in a function of the model; inline-functions takes its nodes out"
+        yield "it lies in a function of the model; inline-functions{all=true} takes its nodes out"
     version = context.facts.opset(node)
     if version is not None and version < _OPSET:
         yield f"opset {version} has no DynamicQuantizeLinear; raise it to {_OPSET} or later"

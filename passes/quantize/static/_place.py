@@ -100,7 +100,8 @@ class Placement:
         build = self._builder(anchor)
         readers = list(value.uses())
         scale, zero = self._parameters_of(build, value)
-        stored = build.op("QuantizeLinear", value, scale, zero)
+        given = self._set_apart(build, value) if value in self._plan.apart else value
+        stored = build.op("QuantizeLinear", given, scale, zero)
         back = build.op("DequantizeLinear", stored, scale, zero)
         self._facts.copy_facts(value, back)
         self._insert(build, anchor, after=producer is not None, origin=[anchor] if producer else [])
@@ -110,6 +111,12 @@ class Placement:
         if made_here and value.is_graph_output():
             self._take_place(value, back)
         self._notes.activation(value, back)
+
+    def _set_apart(self, build: Builder, value: ir.Value) -> ir.Value:
+        """A sum of one value, which is that value: runtimes remove an Identity, and make no integers of this."""
+        same = build.op("Sum", value)
+        self._facts.copy_facts(value, same)
+        return same
 
     def _reads_integers(self, node: ir.Node, value: ir.Value) -> bool:
         return node in self._plan.integer and value in self._planner.data(node)

@@ -35,6 +35,8 @@ class Plan:
         sums: The Add of a constant vector after a product, by the product: the runtime makes one operator of both.
         tensors: Values that are quantised, in order, each with the one whose scale it shares (itself mostly).
         reasons: Why a node that could have been quantised is not.
+        apart: Quantised values between which and the QuantizeLinear something must stand, for what makes them to stay in
+            float: runtimes make an integer kernel of what lies between quantised values, be it meant or not.
     """
 
     integer: dict[ir.Node, Weighted | None] = field(default_factory=dict)
@@ -43,6 +45,7 @@ class Plan:
     sums: dict[ir.Node, ir.Node] = field(default_factory=dict)
     tensors: dict[ir.Value, ir.Value] = field(default_factory=dict)
     reasons: dict[ir.Node, str] = field(default_factory=dict)
+    apart: set[ir.Value] = field(default_factory=set)
 
     @property
     def roots(self) -> list[ir.Value]:
@@ -84,6 +87,7 @@ class Planner:
         self._prune()
         for node in self._plan.integer:
             self._quantise_around(node)
+        self._set_apart()
         return self._plan
 
     def stored(self, affine: Affine) -> Affine:
@@ -170,7 +174,7 @@ class Planner:
             self._plan.sums[node] = total
             result = total.outputs[0]
         after = self._only_reader(result)
-        if after is None or after.op_type not in self._table.absorbed or after.domain:
+        if after is None or not self._limits(after):
             return result
         if not absorbs(self._facts, after) or self._selection.refusal(after):
             return result
@@ -230,6 +234,23 @@ class Planner:
             del self._plan.absorbed[result]
             last = self._plan.sums.get(node, node)
             self._plan.results[node] = last.outputs[0]
+
+    def _set_apart(self) -> None:
+        """Finds the results of what the user excludes that an integer kernel could make."""
+        made = self._plan.made
+        for value in self._plan.tensors:
+            node = None if value in made else value.producer()
+            while node is not None and not self._selection.excluding(node):
+                before = node.inputs[0] if self._limits(node) else None
+                node = None if before is None else before.producer()
+            if node is None or not node.inputs:
+                continue
+            if self._limits(node) or all(v is None or v in made for v in node.inputs):
+                self._plan.apart.add(value)
+
+    def _limits(self, node: ir.Node) -> bool:
+        """Whether it is an operator that the quantisation of its result absorbs."""
+        return node.op_type in self._table.absorbed and not node.domain
 
     def _read_as_integers(self, value: ir.Value) -> bool:
         return any(

@@ -29,6 +29,7 @@ from onnxopt.rewrite.scopes import differentiates
 
 from .._selection import Selection
 from ._correction import channel_means, channel_wants
+from ._drowned import leave_out_drowned
 from ._notes import Notes, joined
 from ._parts import Part, name_apart, parts_of, reached
 from ._place import RULE, Placement
@@ -103,6 +104,12 @@ class Quantize(Pass):
         main = parts[0]
         for node in leave_out(main.plan, statistics, main.planner.data):
             context.stats.decline(RULE, where(node), f"{node.op_type}: {main.plan.reasons[node]}")
+        for part in parts:
+            for node in leave_out_drowned(
+                part.plan, part.planner, context.facts, statistics, scheme
+            ):
+                reason = f"{node.op_type}: {part.plan.reasons[node]}"
+                context.stats.decline(RULE, where(node), reason)
         context.gate.record(RULE, graph.name or "")
         parts = reached(context, parts, statistics)
         # Inner graphs first: they read what is around them as it is, and the outer graph sees to that afterwards.

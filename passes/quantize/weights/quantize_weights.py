@@ -42,6 +42,7 @@ from .._selection import Selection
 from . import _calibrated
 from ._columns import Columns
 from ._products import Product, find
+from ._rectified import set_apart
 from ._request import CALIBRATED, Request, read
 from ._stored import Job, Slot, with_fit
 from ._write import integer_weight, product_of
@@ -147,7 +148,7 @@ def _refusal(context: Context, request: Request, product: Product) -> str:
     """Why a product is left alone, or ''."""
     scopes, graph = context.editor.scopes, product.node.graph
     if isinstance(graph, ir.Function) or graph is None or scopes.of(graph).function is not None:
-        return "weights in functions stay as they are; inline-functions brings them out"
+        return "weights in functions stay as they are; inline-functions{all=true} brings them out"
     if request.method in CALIBRATED and graph is not context.model.graph:
         return f"calibration does not see inside bodies, which {request.method} needs"
     return ""
@@ -199,6 +200,8 @@ def _commit(context: Context, request: Request, work: list[tuple[Product, Job]])
         made.append(product_of(result))
         _drop(product.value, pinned)
     _mark(context, made)
+    for node in made:
+        set_apart(context, node)
     if changed and request.qtype.bits < 8:
         context.model.ir_version = max(context.model.ir_version, _IR_WITH_INT4)
     return changed

@@ -324,3 +324,38 @@ def test_products_are_marked_and_proved_to_read_integers(body: str, tmp_path: Pa
     found = prove(tmp_path / "model.onnx").findings
     assert [(f.status, f.mode) for f in found] == [("integer", "weight-only")] * 2
     assert len({f.name for f in found}) == 2
+
+
+@pytest.mark.parametrize("kind", ["s4", "s8"])
+@pytest.mark.parametrize(
+    ("rectifier", "copies"),
+    [("r = Relu(p)", 1), ("r = Clip(p, low, high)", 1), ("r = Tanh(p)", 0)],
+)
+def test_a_rectifier_after_a_product_keeps_no_integers_from_being_read(
+    rectifier: str, copies: int, kind: str, tmp_path: Path
+) -> None:
+    model = parse(
+        f"""<ir_version: 10, opset_import: ["" : 21]>
+        g (float[n,256] x) => (float[n,96] y) {{ p = MatMul(x, w) {rectifier} y = MatMul(r, v) }}""",
+        w=weight(),
+        v=weight(1, (WIDTH, WIDTH)),
+        **(
+            {"low": np.array(0, np.float32), "high": np.array(6, np.float32)}
+            if "low" in rectifier
+            else {}
+        ),
+    )
+    made = result(optimise(model, f"quantize-weights{{type={kind}}}"))
+    assert op_types(made.graph)["Sum"] == copies
+    assert op_types(fused(made, tmp_path).graph)["MatMulNBits"] == 2
+    x = np.random.default_rng(3).standard_normal((4, DEPTH)).astype(np.float32)
+    assert cosine(model, made, {"x": x}) > 0.99
+
+
+def test_a_rectifier_that_makes_an_output_needs_no_copy(tmp_path: Path) -> None:
+    text = (
+        TEXT.format(opset=21, type="float").replace("y =", "p =").replace(") }", ") y = Relu(p) }")
+    )
+    made = result(optimise(parse(text, w=weight()), "quantize-weights"))
+    assert not op_types(made.graph)["Sum"]
+    assert op_types(fused(made, tmp_path).graph)["MatMulNBits"] == 1

@@ -50,3 +50,20 @@ def test_the_samples_may_give_the_first_value() -> None:
     assert state.complete(_sample(1, begins=True, h=given))["h"].max() == 7
     state.keep({"y": np.ones((2, 1, 1), np.float16)})
     assert state.complete(_sample(1, h=given))["h"].max() == 1
+
+
+@pytest.mark.parametrize(
+    ("array", "returns"),
+    [
+        (np.ones((2, 4, 1), np.float32), r"float32\[2, 4, 1\]"),
+        (np.ones((3, 4, 1), np.float16), r"float16\[3, 4, 1\]"),
+        (np.ones((4, 1), np.float16), r"float16\[4, 1\]"),
+    ],
+)
+def test_what_is_fed_back_must_be_what_the_input_takes(array: np.ndarray, returns: str) -> None:
+    state = State({"y": "h"}, [X, H])
+    text = (
+        f"--state y=h: the model returns {returns} as 'y' and takes float16\\[2, N, \\?\\] as 'h'"
+    )
+    with pytest.raises(UsageError, match=text):
+        state.keep({"y": array})
