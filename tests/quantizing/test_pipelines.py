@@ -34,6 +34,14 @@ def text(mode: str, request: Request, bits: int = 8, more: tuple[str, ...] = ())
         ({"granularity": "block:0"}, "no granularity 'block:0'"),
         ({"granularity": "block:x"}, "no granularity 'block:x'"),
         ({"exclude": "conv1"}, "exclude takes a list"),
+        (
+            {"mode": "static", "smooth_quant": "0.5", "stats_in": ["s.json"]},
+            "a file of statistics is of one model: leave out --stats-in",
+        ),
+        (
+            {"mode": "static", "smooth_quant": "auto", "calibration": DATA, "stats_out": "s.json"},
+            "a file of statistics is of one model: leave out --stats-out",
+        ),
         ({"exclude": ["a;b"]}, "cannot name 'a;b' here"),
         ({"include": ['a"b']}, "cannot name 'a\"b' here"),
         (
