@@ -48,9 +48,10 @@ class Graph:
     def pick(self, *ranks: int) -> tuple[str, Shape] | None:
         """A value of one of some ranks, a late one more often than not."""
         there = [item for item in self.values.items() if len(item[1]) in ranks]
-        if not there:
-            return None
-        return there[-1] if self.draw(st.booleans()) else self.draw(st.sampled_from(there))
+        if not there or self.draw(st.booleans()):
+            return next(reversed(there), None)
+        found: tuple[str, Shape] = self.draw(st.sampled_from(there))
+        return found
 
     def node(self, op: str, inputs: Sequence[str], shape: Shape, **attributes: Any) -> None:
         out = f"v{len(self.nodes)}"
@@ -60,8 +61,10 @@ class Graph:
     def constant(self, *shape: int, spread: float = 1.0) -> str:
         """Normal numbers; the same tensor as one before where its shape is drawn again, half of the time."""
         alike = [name for name, array in self.weights.items() if array.shape == shape]
-        if alike and self.draw(st.booleans()):
-            return self.draw(st.sampled_from(alike))
+        reused = self.draw(st.booleans()) if alike else False
+        if reused:
+            shared: str = self.draw(st.sampled_from(alike))
+            return shared
         name = f"w{len(self.weights)}"
         rng = np.random.default_rng(len(self.weights) + 1)
         self.weights[name] = (rng.normal(size=shape) * spread).astype(np.float32)

@@ -66,7 +66,7 @@ def outputs(path: str, x: Array, *, optimised: bool = True) -> Array:
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("options", [{}, {"weights": "u8"}, {"activations": "s8"}], ids=str)
-def test_integer_kernels_give_what_the_integers_stand_for(options: dict[str, str]) -> None:
+def test_integer_kernels_give_what_the_integers_stand_for(options: dict[str, Any]) -> None:
     x = np.load("x.npz")["x"]
     onnxopt.quantize(
         "model.onnx", "q.onnx", mode="static", target="ort-cpu", calibrate="x.npz",
