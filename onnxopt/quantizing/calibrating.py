@@ -89,13 +89,13 @@ class Calibration:
 
     def _looked_up(self, fingerprint: str, wants: Mapping[str, Wants]) -> Statistics:
         assert self._given is not None
+        files = ", ".join(self._request.stats_in)
         try:
             self._given.check_model(fingerprint)
         except UsageError as error:
-            raise UnobservedError(str(error)) from None
+            raise UnobservedError(f"{files}: {error}") from None
         missing = [name for name in wants if name not in self._given.tensors]
         if missing:
-            files = ", ".join(self._request.stats_in)
             raise UnobservedError(
                 f"{files}: lacks {missing[0]!r} and {len(missing) - 1} more values; calibrate with the options "
                 "that are used now"

@@ -116,7 +116,7 @@ class Mender:
             for layer, quality in zip(
                 batch, self._judge.look([m.path for m in made], _QUICK), strict=True
             ):
-                found.append(Share(layer, base - noise(quality)))
+                found.append(Share(layer, _gain(base, noise(quality))))
             for one in made:
                 self._workshop.drop(one)
         return sorted(found, key=lambda s: -s.gain / (s.layer.macs / total + 1.0 / len(queue)))
@@ -124,30 +124,21 @@ class Mender:
     def _fewest(self, mended: Mended, order: Sequence[Layer]) -> None:
         """Tries ever more layers, then narrows down to the fewest that suffice."""
         base = mended.candidate
-        best: tuple[int, Candidate, Quality] | None = None
-        low, count = 0, 1
-        while order:
+        low, count, enough = 0, 1, False
+        while order and not enough:
             count = min(count, len(order))
-            made, quality = self._try(base, order[:count])
-            if self._judge.holds(quality):
-                best = count, made, quality
-                break
-            if self._judge.better(quality, mended.quality):
-                mended.candidate, mended.quality = made, quality
-                mended.back = list(order[:count])
-            if count == len(order) or time.monotonic() > self._deadline:
-                break
-            low, count = count, 2 * count
-        while best is not None and best[0] - low > 1 and time.monotonic() < self._deadline:
-            middle = (low + best[0]) // 2
-            made, quality = self._try(base, order[:middle])
-            if self._judge.holds(quality):
-                best = middle, made, quality
+            enough = self._try(mended, base, order[:count], closer=True)
+            if not enough and (count == len(order) or time.monotonic() > self._deadline):
+                return
+            if not enough:
+                low, count = count, 2 * count
+        while count - low > 1 and time.monotonic() < self._deadline:
+            middle = (low + count) // 2
+            if self._try(mended, base, order[:middle]):
+                count = middle
             else:
                 low = middle
-        if best is not None:
-            mended.candidate, mended.quality = best[1], best[2]
-            mended.back = list(order[: best[0]])
+        if enough:
             self._spare(mended, base)
 
     def _spare(self, mended: Mended, base: Candidate) -> None:
@@ -155,15 +146,33 @@ class Mender:
         for layer in sorted(mended.back, key=lambda layer: -layer.macs)[:_AT_ONCE]:
             if len(mended.back) < 2 or time.monotonic() > self._deadline:
                 return
-            rest = [other for other in mended.back if other is not layer]
-            made, quality = self._try(base, rest)
-            if self._judge.holds(quality):
-                mended.candidate, mended.quality, mended.back = made, quality, rest
+            self._try(mended, base, [other for other in mended.back if other is not layer])
 
-    def _try(self, base: Candidate, back: Sequence[Layer]) -> tuple[Candidate, Quality]:
+    def _try(
+        self, mended: Mended, base: Candidate, back: Sequence[Layer], *, closer: bool = False
+    ) -> bool:
+        """Leaves layers in float, and keeps the result if it is close enough; of others the file goes.
+
+        Args:
+            mended: What is kept.
+            base: Of which the layers are left in float.
+            back: The layers.
+            closer: Whether one that is only closer than what there is is kept, too.
+
+        Returns:
+            Whether it is close enough.
+        """
         self._stage(f"leaving {len(back)} layers in float")
         made = self._workshop.again(base, back)
-        return made, self._judge.look([made.path])[0]
+        quality = self._judge.look([made.path])[0]
+        enough = self._judge.holds(quality)
+        if not enough and not (closer and self._judge.better(quality, mended.quality)):
+            self._workshop.drop(made)
+            return False
+        if mended.candidate is not base:
+            self._workshop.drop(mended.candidate)
+        mended.candidate, mended.quality, mended.back = made, quality, list(back)
+        return enough
 
 
 def _affordable(order: Sequence[Layer], limit: float) -> list[Layer]:
@@ -174,6 +183,11 @@ def _affordable(order: Sequence[Layer], limit: float) -> list[Layer]:
             found.append(layer)
             spent += layer.macs
     return found
+
+
+def _gain(before: float, after: float) -> float:
+    """Noise that goes: 0, not NaN, where it is infinite before and after."""
+    return 0.0 if before == after else before - after
 
 
 def noise(quality: Quality) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..quantization.table import Quantization
+from ..quantization.types import qtype
 from .request import Request, names, option
 
 PREPARE = "inline-functions{all=true}, O2"
@@ -35,12 +36,28 @@ def body(
         chosen.append(option("exclude", left))
     steps = [foundation(mode, request)]
     if mode == "static":
-        steps += _static(request, bits, chosen)
+        steps += _static(request, used_bits(mode, request, table, bits), chosen)
     elif mode == "dynamic":
         steps += _dynamic(request, table, bits, chosen)
     else:
         steps += _weights(request, chosen)
     return ", ".join(step for step in (*steps, _TIDY) if step)
+
+
+def used_bits(mode: str, request: Request, table: Quantization, bits: int) -> int:
+    """Bits that 8-bit weights use: all where weights alone are stored, and where they are unsigned.
+
+    Kernels for unsigned weights widen both factors to 16 bits before they multiply, so that nothing saturates (static
+    quantisation; dynamic quantisation also has kernels whose weights are signed whatever was asked for).
+
+    Args:
+        mode: ``static``, ``dynamic`` or ``weight-only``.
+        request: What was asked for.
+        table: What the target computes in integers.
+        bits: Bits that signed weights may use.
+    """
+    unsigned = not qtype(request.weights or table.weights).signed
+    return 8 if mode == "weight-only" or (mode == "static" and unsigned) else bits
 
 
 def foundation(mode: str, request: Request) -> str:

@@ -173,6 +173,12 @@ class Request:
             return
         if self.method:
             parse_method(self.method)
+        if mode == "static" and self.smooth_quant is not None and (self.stats_in or self.stats_out):
+            given = "--stats-in" if self.stats_in else "--stats-out"
+            raise UsageError(
+                "--smooth-quant looks at the samples twice, before and after it changes the model, and a file of "
+                f"statistics is of one model: leave out {given} and give samples with --calibrate"
+            )
         if self.weights in ("s4", "u4", "s16", "u16"):
             raise UsageError(
                 f"no kernel multiplies {self.weights} weights with integers: choose s8 or u8, or store weights alone "

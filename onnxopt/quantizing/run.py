@@ -20,7 +20,7 @@ from .judging import FLOOR, Judge
 from .mending import Mender, noise
 from .methods import closest
 from .modes import modes_for
-from .pipelines import PREPARE
+from .pipelines import PREPARE, used_bits
 from .preparing import check_states, frozen, inlined, mode_of, raised
 from .refusing import reasons, refuse_quantised
 from .request import Request
@@ -117,7 +117,7 @@ class _Job:
         from ..runtime.trace import input_specs
 
         budget = Budget.parse(request.max_drop or FLOOR)
-        account = Account("", request.max_drop or FLOOR, bits=self._bits, notes=self.notes)
+        account = Account("", request.max_drop or FLOOR, notes=self.notes)
         judge = None
         if request.judged_on is not None:
             prepared = workshop.prepared
@@ -138,6 +138,7 @@ class _Job:
             if candidate is not None:
                 made[mode] = candidate
         account.mode = best(account.trials, made)
+        account.bits = used_bits(account.mode, request, workshop.table, self._bits)
         if not any(candidate.changed for candidate in made.values()):
             raise UsageError(
                 f"{self._origin.label}: nothing could be quantised{reasons(made.values())}"
@@ -224,6 +225,11 @@ class _Job:
         trial = account.chosen
         if trial.milliseconds is not None:
             account.float_ms, account.quantised_ms = trial.milliseconds
+        if account.bits < 8:
+            account.notes.append(
+                f"weights use {account.bits} of their 8 bits: this processor has no dot products of 8-bit integers (VNNI), "
+                "and sums of two products in 16 bits would saturate"
+            )
         account.notes += self._calibration.notes
         if self._calibration.interrupted:
             account.notes.append(

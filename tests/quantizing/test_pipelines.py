@@ -7,7 +7,7 @@ import pytest
 from onnxopt.errors import UsageError
 from onnxopt.pipeline.manager import Manager, Settings
 from onnxopt.quantization.table import Quantization
-from onnxopt.quantizing.pipelines import body
+from onnxopt.quantizing.pipelines import body, used_bits
 from onnxopt.quantizing.request import Request, Samples
 from onnxopt.targets.load import load_target
 
@@ -34,6 +34,14 @@ def text(mode: str, request: Request, bits: int = 8, more: tuple[str, ...] = ())
         ({"granularity": "block:0"}, "no granularity 'block:0'"),
         ({"granularity": "block:x"}, "no granularity 'block:x'"),
         ({"exclude": "conv1"}, "exclude takes a list"),
+        (
+            {"mode": "static", "smooth_quant": "0.5", "stats_in": ["s.json"]},
+            "a file of statistics is of one model: leave out --stats-in",
+        ),
+        (
+            {"mode": "static", "smooth_quant": "auto", "calibration": DATA, "stats_out": "s.json"},
+            "a file of statistics is of one model: leave out --stats-out",
+        ),
         ({"exclude": ["a;b"]}, "cannot name 'a;b' here"),
         ({"include": ['a"b']}, "cannot name 'a\"b' here"),
         (
@@ -70,9 +78,30 @@ def test_static_options() -> None:
     )
     assert text("static", request, 7, ("conv2",)) == (
         'smooth-quant{alpha="0.5"}, prequantize, equalize, '
-        'quantize{activations="s8",weights="u8",granularity="tensor",method="mse",bits=7,symmetric=true,'
+        'quantize{activations="s8",weights="u8",granularity="tensor",method="mse",symmetric=true,'
         'bias_correct=true,include="Conv",exclude="conv1;conv2"}'
     )
+
+
+@pytest.mark.parametrize(
+    ("mode", "weights", "bits"),
+    [
+        ("static", "", 7),
+        ("static", "s8", 7),
+        ("static", "u8", 8),
+        ("dynamic", "", 7),
+        ("dynamic", "u8", 7),
+        ("weight-only", "", 8),
+        ("weight-only", "s8", 8),
+    ],
+)
+def test_bits_of_weights_where_signed_ones_would_saturate(
+    mode: str, weights: str, bits: int
+) -> None:
+    request = Request(mode=mode, calibration=DATA, weights=weights)
+    assert used_bits(mode, request, Quantization(), 7) == bits
+    assert used_bits(mode, request, Quantization(), 8) == 8
+    assert ("bits=7" in text(mode, request, 7)) == (bits == 7)
 
 
 def test_names_that_a_pipeline_cannot_hold_become_patterns() -> None:
