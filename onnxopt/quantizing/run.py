@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ..compiler.staging import Source
     from ..runtime.quality.figures import Quality
 
-_TIMING = 20.0
+_TIMING = 10.0
 _SHOWN = 20
 _VALIDATED = 4
 _HOPELESS = 10.0**1.5
