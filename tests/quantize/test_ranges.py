@@ -113,9 +113,9 @@ def test_a_choice_is_kept_until_more_is_seen(monkeypatch: pytest.MonkeyPatch) ->
     assert choose_range(statistics, Method("mse"), qtype("u8"), False) == first
     assert searched == ["u8"]
     assert choose_range(statistics, "mse", qtype("s4"), False) != first
-    statistics.update(np.float32([50.0]))
+    statistics.update(np.array([50.0], np.float32))
     assert choose_range(statistics, "mse", qtype("u8"), False)[1] > first[1]
-    statistics.merge(seen(np.float32([-99.0])))
+    statistics.merge(seen(np.array([-99.0])))
     assert choose_range(statistics, "minmax", qtype("u8"), False)[0] == -99.0
     assert searched == ["u8", "s4", "u8"]
 
