@@ -236,8 +236,8 @@ def quantize(
         max_drop: How much may be lost, such as ``"top1=0.01"``, ``"cosine=0.005"`` or ``"snr=25"``.
         strict_fusion: Whether a node that should compute in integers and does not is an error.
         budget: Seconds to look for layers to leave in float.
-        explain: Whether to find out what each tensor loses and what each layer costs, for ``quantisation``, while the
-            budget lasts.
+        explain: Whether to find out what each tensor loses and what the layers that most likely matter cost, for
+            ``quantisation``, while the budget lasts.
         **options: As for `optimize`: ``target``, ``opset``, ``freeze_inputs``, ``feeds``, ``inputs``, ``providers``, …
 
     Returns:

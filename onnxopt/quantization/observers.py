@@ -38,6 +38,8 @@ class TensorStatistics:
         high_sum: That of the largest.
         histogram: Counts of all values, if wanted.
         channels: Statistics of each channel, if wanted.
+        ranges: What ranges were chosen from these statistics as they are, by whatever determines a choice: a model is
+            quantised many times on the same statistics, and searching takes longer than all else.
     """
 
     wants: Wants = field(default_factory=Wants)
@@ -49,6 +51,7 @@ class TensorStatistics:
     high_sum: int = 0
     histogram: Histogram | None = None
     channels: ChannelStatistics | None = None
+    ranges: dict[Any, tuple[float, float]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.wants.histogram and self.histogram is None:
@@ -122,6 +125,7 @@ class TensorStatistics:
         self.low = min(low, self.low) if self.count else low
         self.high = max(high, self.high) if self.count else high
         self.count += count
+        self.ranges.clear()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, from which ``from_json`` makes the same statistics."""

@@ -19,7 +19,7 @@ from .types import QType
 def choose_range(
     statistics: TensorStatistics, method: Method | str, qtype: QType, symmetric: bool
 ) -> tuple[float, float]:
-    """Chooses the range of a tensor.
+    """Chooses the range of a tensor; once for the same statistics.
 
     ``hmse`` is ``mse`` here: what sets it apart is how it weights errors of weights.
 
@@ -40,6 +40,16 @@ def choose_range(
     method = parse_method(method) if isinstance(method, str) else method
     if not statistics.count:
         raise ValueError("has no value in any sample")
+    asked = method, qtype, symmetric
+    found = statistics.ranges.get(asked)
+    if found is None:
+        found = statistics.ranges[asked] = _search(statistics, method, qtype, symmetric)
+    return found
+
+
+def _search(
+    statistics: TensorStatistics, method: Method, qtype: QType, symmetric: bool
+) -> tuple[float, float]:
     whole = _holding_zero(statistics.low, statistics.high, symmetric)
     if method.name == "minmax" or whole == (0.0, 0.0):
         return whole

@@ -29,6 +29,7 @@ class Trial:
         milliseconds: What the optimised float model and it take.
         layers: How many layers it could quantise.
         methods: The SNR in dB by how ranges were chosen, where several ways were tried.
+        glanced: Those of ``methods`` that were run on the first samples only.
         why: What went wrong, if something did.
     """
 
@@ -42,6 +43,7 @@ class Trial:
     milliseconds: tuple[float, float] | None = None
     layers: int = 0
     methods: dict[str, float] = field(default_factory=dict)
+    glanced: list[str] = field(default_factory=list)
     why: str = ""
 
 

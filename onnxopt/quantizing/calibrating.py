@@ -32,7 +32,8 @@ class Calibration:
     def __init__(self, request: Request, options: Options) -> None:
         self._request = request
         self._options = options
-        self._known: list[Statistics] = []
+        self._known: dict[str, Statistics] = {}
+        self._asked: dict[str, dict[str, Wants]] = {}
         self._given = load_merged(request.stats_in) if request.stats_in else None
         self.notes: list[str] = []
         self.interrupted = False
@@ -80,12 +81,23 @@ class Calibration:
             return self._looked_up(fingerprint, wants)
         if self._request.explain:
             wants = {name: _with_histogram(want) for name, want in wants.items()}
-        for known in self._known:
-            if known.fingerprint == fingerprint and _covers(known, wants):
-                return known
-        found = self._gather(model, fingerprint, wants, stats_out)
-        self._known.append(found)
-        return found
+        known, asked = self._known.get(fingerprint), self._asked.setdefault(fingerprint, {})
+        missing = {name: want for name, want in wants.items() if not _within(want, asked.get(name))}
+        if known is None:
+            known = self._gather(model, fingerprint, wants, stats_out)
+        elif missing:
+            missing = {name: _both(asked.get(name), want) for name, want in missing.items()}
+            self._add(known, self._gather(model, fingerprint, missing, None), stats_out)
+        self._known[fingerprint] = known
+        asked.update(missing)
+        return known
+
+    def _add(self, known: Statistics, more: Statistics, stats_out: str | None) -> None:
+        """Adds statistics of other values over the same samples; layers in float may need ranges of what is after them."""
+        known.tensors |= more.tensors
+        known.samples = min(known.samples, more.samples)
+        if stats_out is not None and not self.interrupted:
+            known.save(stats_out)
 
     def _looked_up(self, fingerprint: str, wants: Mapping[str, Wants]) -> Statistics:
         assert self._given is not None
@@ -166,14 +178,19 @@ def _with_histogram(want: Wants) -> Wants:
     return want if want.channels is not None else want | Wants(histogram=True)
 
 
-def _covers(known: Statistics, wants: Mapping[str, Wants]) -> bool:
-    """Whether statistics have all that is wanted: those of a model do for it with fewer layers quantised."""
-    return all(
-        name in known.tensors
-        and (known.tensors[name].histogram is not None or not want.histogram)
-        and want.channels in (None, known.tensors[name].wants.channels)
-        for name, want in wants.items()
-    )
+def _within(want: Wants, asked: Wants | None) -> bool:
+    """Whether what is wanted was asked for before, be it that there is none."""
+    if asked is None:
+        return False
+    return want.histogram <= asked.histogram and want.channels in (None, asked.channels)
+
+
+def _both(asked: Wants | None, want: Wants) -> Wants:
+    """What was asked for before, too; channels as they are wanted now."""
+    if asked is None:
+        return want
+    channels = asked.channels if want.channels is None else want.channels
+    return Wants(asked.histogram or want.histogram, channels)
 
 
 def provider_of(options: Options) -> str:

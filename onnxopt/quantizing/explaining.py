@@ -62,7 +62,6 @@ class Explanation:
         record: What was quantised.
         powers: Values in the float and in the quantised model, by name; empty where they were not compared.
         layers: All layers that could be quantised.
-        measured: What leaving single ones in float gains, by name.
     """
 
     def __init__(
@@ -70,11 +69,9 @@ class Explanation:
         record: Record,
         powers: Mapping[str, Powers],
         layers: Sequence[Layer],
-        measured: Mapping[str, float],
     ) -> None:
         self._powers = powers
         self._layers = layers
-        self._measured = measured
         self._record = record
         self._own = {kept.back: self._noise(kept) for kept in record.tensors}
         self._by_name = {kept.name: kept for kept in record.tensors}
@@ -92,8 +89,12 @@ class Explanation:
                 shown += 1
         return [found[index] for index in order]
 
-    def layers(self) -> list[dict[str, Any]]:
-        """Describes the layers, the most harmful first."""
+    def layers(self, measured: Mapping[str, float]) -> list[dict[str, Any]]:
+        """Describes the layers, the most harmful first.
+
+        Args:
+            measured: What leaving single ones in float gains, by name.
+        """
         kept = {layer.name: layer for layer in self._record.layers}
         total = sum(layer.macs for layer in self._layers) or 1
         macs = {layer.name: layer.macs for layer in self._layers}
@@ -105,7 +106,7 @@ class Explanation:
             layer["depth"] = depths[name]
             layer["macs"] = macs.get(name, 0)
             layer["macs_share"] = macs.get(name, 0) / total
-            layer["measured"] = self._measured.get(name)
+            layer["measured"] = measured.get(name)
         return sorted(found, key=_rank)
 
     def _tensor(self, kept: Kept) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
 FLOOR = "snr=20,decisions=0.005"
 """What is asked for by default: a hundredth of the outputs' power may be noise, and one clear decision in 200 another."""
 SAMPLES = 32
+FEW = 8
+"""Of so many samples, so many are enough to see which candidates are worth a closer look."""
 _SECONDS = 2.0
 """More samples are run as long as they take less."""
 
 
 class Judge:
-    """Runs candidates and the model they are made of on samples.
+    """Runs candidates and the model they are made of on samples; the latter once, and each candidate once.
 
     Args:
         reference: The optimised float model.
@@ -33,6 +37,7 @@ class Judge:
         samples: What to run.
         budget: How much may be lost.
         options: Provider, libraries, time limit, progress.
+        folder: Where to keep what the reference returns; it need not exist.
     """
 
     def __init__(
@@ -42,40 +47,64 @@ class Judge:
         samples: Samples,
         budget: Budget,
         options: Options,
+        folder: Path,
     ) -> None:
         self._reference = reference
         self._specs = specs
         self._samples = samples
         self.budget = budget
         self._options = options
-        self._settled: dict[int, int] = {}
+        self._folder = folder
+        self._known: dict[tuple[str, int | None], Quality] = {}
 
-    def look(self, candidates: Sequence[Path], limit: int = SAMPLES) -> list[Quality]:
-        """Tells how close candidates are.
+    def look(self, candidates: Sequence[Path], *, few: bool = False) -> list[Quality]:
+        """Tells how close candidates are; those that are the same to the byte are looked at once.
 
         Args:
             candidates: Their files.
-            limit: How many samples to use; more where the model is fast.
+            few: Whether ``FEW`` of ``SAMPLES`` samples do. There are more of both where the model is fast.
         """
+        contents = [_digest(path) for path in candidates]
+        count = self._count(few)
+        missing = {
+            content: path
+            for content, path in zip(contents, candidates, strict=True)
+            if (content, count) not in self._known
+        }
+        if missing:
+            found = self._measure(list(missing.values()), few)
+            count = self._count(few)
+            self._known |= {(c, count): q for c, q in zip(missing, found, strict=True)}
+        return [
+            dataclasses.replace(self._known[content, count], model=str(path))
+            for content, path in zip(contents, candidates, strict=True)
+        ]
+
+    def _measure(self, candidates: Sequence[Path], few: bool) -> list[Quality]:
         from ..runtime.quality.measuring import measure_quality
 
         function = self.budget.function
-        settled = self._settled.get(limit)  # later looks must be at the same samples
-        found = measure_quality(
+        return measure_quality(
             self._reference,
             candidates,
             self._reading(),
             metrics=[function] if function else [],
-            limit=limit if settled is None else settled,
-            seconds=_SECONDS * limit / SAMPLES if settled is None else 0.0,
+            limit=SAMPLES,
+            seconds=_SECONDS,
+            few=FEW if few else 0,
+            kept_in=self._folder,
             provider=provider_of(self._options),
             custom_op_libraries=[str(lib) for lib in self._options.custom_op_libraries],
             timeout_s=self._options.timeout,
         )
-        counts = [quality.samples for quality in found if not quality.failure]
-        if counts:
-            self._settled.setdefault(limit, counts[0])
-        return found
+
+    def _count(self, few: bool) -> int | None:
+        """On how many samples candidates run; None before the reference has."""
+        from ..runtime.quality.job import compared
+        from ..runtime.quality.store import Store
+
+        total = Store(self._folder).count
+        return None if total is None else compared(total, FEW if few else 0, SAMPLES)
 
     def look_inside(
         self, reference: Path, candidate: Path, values: Mapping[str, str]
@@ -117,3 +146,9 @@ class Judge:
         if one.failure or other.failure:
             return not one.failure
         return self.budget.slack(one) > self.budget.slack(other)
+
+
+def _digest(path: Path) -> str:
+    """What tells a model's file from others; where weights lie beside it, it names them."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").hexdigest()

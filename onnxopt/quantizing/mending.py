@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ..runtime.quality.figures import Quality
 
 _AT_ONCE = 8
-_QUICK = 8
-"""Samples on which single layers are tried."""
 _MOST = 0.5
 """A model with more of its work in float than this share is none that is worth quantising."""
 
@@ -103,7 +101,7 @@ class Mender:
         Returns:
             The shares, the most gain for what it costs first.
         """
-        base = noise(self._judge.look([candidate.path], _QUICK)[0])
+        base = noise(self._judge.look([candidate.path], few=True)[0])
         found: list[Share] = []
         queue = sorted(layers, key=lambda layer: layer.macs)
         total = sum(layer.macs for layer in layers) or 1
@@ -114,7 +112,7 @@ class Mender:
             self._stage(f"finding the layers that lose accuracy: {start} of {len(queue)}")
             made = [self._workshop.again(candidate, [layer]) for layer in batch]
             for layer, quality in zip(
-                batch, self._judge.look([m.path for m in made], _QUICK), strict=True
+                batch, self._judge.look([m.path for m in made], few=True), strict=True
             ):
                 found.append(Share(layer, _gain(base, noise(quality))))
             for one in made:

@@ -106,7 +106,7 @@ class Request:
         strict_fusion: Whether a node that should compute in integers and does not is an error.
         budget: Seconds that measuring and mending may take.
         explain: Whether more is found out than the result needs: calibration gathers histograms whatever the method, and
-            what single layers cost is measured while the budget lasts.
+            what the layers that most likely matter cost is measured while the budget lasts.
     """
 
     mode: str = "auto"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
     from ..compiler.result import Result
     from ..compiler.staging import Source
     from ..runtime.quality.figures import Quality
+    from .layers import Layer
 
-_TIMING = 20.0
+_TIMING = 10.0
 _SHOWN = 20
 _VALIDATED = 4
 _HOPELESS = 10.0**1.5
@@ -122,7 +124,14 @@ class _Job:
         if request.judged_on is not None:
             prepared = workshop.prepared
             specs = input_specs(prepared.peek())
-            judge = Judge(prepared.path, specs, request.judged_on, budget, self._options)
+            judge = Judge(
+                prepared.path,
+                specs,
+                request.judged_on,
+                budget,
+                self._options,
+                workshop.folder / "reference",
+            )
         made: dict[str, Candidate] = {}
         modes = modes_for(
             workshop,
@@ -153,7 +162,8 @@ class _Job:
         self._options.stage(f"quantising ({mode})")
         trial = Trial(mode)
         if mode == "static" and judge is not None and not self._request.method:
-            candidate, trial.methods = closest(workshop, judge, self._request)
+            chosen = closest(workshop, judge, self._request)
+            candidate, trial.methods, trial.glanced = chosen.candidate, chosen.snr, chosen.glanced
         else:
             candidate = workshop.make(mode)
         trial.layers = len(workshop.layers(mode))
@@ -204,11 +214,14 @@ class _Job:
     ) -> None:
         """Tells what each layer costs; measured, where a report is wanted and there is time."""
         measured = self._measured.get(account.mode, {})
-        if self._request.explain and judge is not None and not measured:
-            layers = workshop.layers(account.mode)
+
+        def measure(layers: Sequence[Layer]) -> dict[str, float]:
+            assert judge is not None
             shares = self._mender(workshop, judge).shares(candidate, layers)
-            measured = {share.layer.name: share.gain for share in shares}
-        explain(account, workshop, candidate, judge, measured)
+            return {share.layer.name: share.gain for share in shares}
+
+        wanted = self._request.explain and judge is not None and not measured
+        explain(account, workshop, candidate, judge, measured, measure if wanted else None)
 
     def _time(self, trial: Trial, workshop: Workshop, candidate: Candidate) -> None:
         if self._request.judged_on is None:

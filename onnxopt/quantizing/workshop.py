@@ -98,6 +98,11 @@ class Workshop:
         self._folder.cleanup()
 
     @property
+    def folder(self) -> Path:
+        """Where candidates lie; it goes when the workshop closes."""
+        return Path(self._folder.name)
+
+    @property
     def table(self) -> Quantization:
         """What the target computes in integers."""
         return aim(self._options.target).target.quantize or Quantization()
@@ -195,6 +200,6 @@ class Workshop:
 
     def _write(self, model: ir.Model) -> Path:
         self._count += 1
-        path = Path(self._folder.name) / f"model-{self._count}.onnx"
+        path = self.folder / f"model-{self._count}.onnx"
         save(model, path, fsync=False)
         return path

@@ -82,7 +82,8 @@ def _methods(out: Console, account: Account) -> None:
         if trial.methods:
             ranked = sorted(trial.methods.items(), key=lambda item: -item[1])
             line = Text(f"\nRanges ({trial.mode})  ", style="bold")
-            told = ", ".join(f"{name} {snr:.1f}" for name, snr in ranked)
+            rough = dict.fromkeys(trial.glanced, "~")
+            told = ", ".join(f"{name} {rough.get(name, '')}{snr:.1f}" for name, snr in ranked)
             line.append(f"SNR in dB: {told}", style="not bold")
             out.print(line)
 

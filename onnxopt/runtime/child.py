@@ -25,7 +25,7 @@ def python(module: str) -> Sequence[str]:
 WORKER = python("onnxopt.runtime.worker")
 """The command of the child that validates."""
 
-_POLL_S = 0.02
+_POLL_S = 0.1
 _LAST_LINE = 200
 
 

@@ -46,14 +46,23 @@ class Stopwatch:
         provider: full provider name, present here.
         custom_op_libraries: shared libraries that register custom operators.
         timeout_s: seconds that loading and running a model may take.
+        warm_s: seconds of runs in a round that are not counted.
+        run_s: seconds of runs that are.
     """
 
     def __init__(
-        self, provider: str, custom_op_libraries: Sequence[str] = (), timeout_s: float = 600.0
+        self,
+        provider: str,
+        custom_op_libraries: Sequence[str] = (),
+        timeout_s: float = 600.0,
+        *,
+        warm_s: float = TimingJob.warm_s,
+        run_s: float = TimingJob.run_s,
     ) -> None:
         self._provider = provider
         self._libraries = list(custom_op_libraries)
         self._timeout = timeout_s
+        self._warm, self._run = warm_s, run_s
         self._folder = tempfile.TemporaryDirectory(prefix="onnxopt-")
         self._place = Path(self._folder.name)
 
@@ -109,6 +118,11 @@ class Stopwatch:
         shapes: dict[str, Any] = result["shapes"]
         return shapes
 
+    def take_sample(self, feed: Mapping[str, Any]) -> None:
+        """Take a sample to time on as it is, where there is none to choose; whether models run on it shows in a round."""
+        (self._place / FEED).mkdir()
+        save_feed(feed, self._place / FEED, 0)
+
     def round(self, first: Path, second: Path) -> Round:
         """Time two models, in this order.
 
@@ -116,7 +130,12 @@ class Stopwatch:
             CannotTime: one of them does not load or run, or neither could be started.
         """
         job = TimingJob(
-            [str(first), str(second)], str(self._place / FEED), self._provider, self._libraries
+            [str(first), str(second)],
+            str(self._place / FEED),
+            self._provider,
+            self._libraries,
+            self._warm,
+            self._run,
         )
         with tempfile.TemporaryDirectory(dir=self._place) as name:
             job.write(Path(name))

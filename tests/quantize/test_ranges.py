@@ -8,13 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnxopt.errors import UsageError
+from onnxopt.quantization import ranges
 from onnxopt.quantization.affine import from_range
+from onnxopt.quantization.bins import Bins
 from onnxopt.quantization.methods import Method, needs, parse_method
-from onnxopt.quantization.mse import expected_error
+from onnxopt.quantization.mse import expected_error, mse_range
 from onnxopt.quantization.observers import TensorStatistics
 from onnxopt.quantization.percentile import percentile
 from onnxopt.quantization.ranges import choose_range
-from onnxopt.quantization.types import qtype
+from onnxopt.quantization.types import QType, qtype
 from onnxopt.quantization.wants import Wants
 
 METHODS = (
@@ -96,6 +98,26 @@ def test_what_was_not_seen_is_said() -> None:
     for method in ("percentile", "entropy", "mse"):
         with pytest.raises(ValueError, match=f"no histogram, which the method {method}"):
             choose_range(ranged, method, qtype("u8"), False)
+
+
+def test_a_choice_is_kept_until_more_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[str] = []
+
+    def counted(bins: Bins, kind: QType, symmetric: bool) -> tuple[float, float]:
+        searched.append(kind.name)
+        return mse_range(bins, kind, symmetric)
+
+    monkeypatch.setattr(ranges, "mse_range", counted)
+    statistics = seen(DATA["laplace"])
+    first = choose_range(statistics, "mse", qtype("u8"), False)
+    assert choose_range(statistics, Method("mse"), qtype("u8"), False) == first
+    assert searched == ["u8"]
+    assert choose_range(statistics, "mse", qtype("s4"), False) != first
+    statistics.update(np.array([50.0], np.float32))
+    assert choose_range(statistics, "mse", qtype("u8"), False)[1] > first[1]
+    statistics.merge(seen(np.array([-99.0])))
+    assert choose_range(statistics, "minmax", qtype("u8"), False)[0] == -99.0
+    assert searched == ["u8", "s4", "u8"]
 
 
 @pytest.mark.parametrize(("kind", "symmetric"), KINDS)

@@ -47,6 +47,24 @@ def test_both_models_are_timed_on_the_largest_sample(watch: Stopwatch, write: Wr
         assert lap.runs >= 5
 
 
+def test_a_sample_is_taken_as_it_is_and_laps_may_be_short(write: Writer) -> None:
+    path = write(NEG)
+    with Stopwatch(CPU, timeout_s=60, warm_s=0.0, run_s=0.0) as watch:
+        watch.take_sample({"x": np.ones(3, np.float32)})
+        assert [lap.runs for lap in watch.round(path, path)] == [2, 2]
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_sample_taken_that_a_model_does_not_run_on(write: Writer, broken: int) -> None:
+    models = [write(NEG), write(NEG, "other.onnx")]
+    models[broken] = write(NEG.replace("float[N] x", "float[N, N] x"), "broken.onnx")
+    with Stopwatch(CPU, timeout_s=60) as watch:
+        watch.take_sample({"x": np.ones(3, np.float32)})
+        with pytest.raises(CannotTime) as raised:
+            watch.round(*models)
+    assert raised.value.model == broken
+
+
 def test_generated_samples_are_ones_that_run(watch: Stopwatch, write: Writer) -> None:
     path = write(EVEN)
     shapes = watch.pick_sample(path, generate(load(path)))

@@ -13,7 +13,8 @@ from .plots import Series, histogram, lines
 
 _MEASURED = (
     "The most harmful first, by the noise at the outputs that goes where a layer alone stays in float; below 0, "
-    "the outputs are worse so. Paste the option behind the command to leave a layer in float."
+    "the outputs are worse so. Those without a figure were not tried; they follow by their own noise. Paste the option behind the "
+    "command to leave a layer in float."
 )
 _ESTIMATED = (
     "By the noise that rounding its weights, its operand and its result adds to a layer's result. How much of that arrives at "

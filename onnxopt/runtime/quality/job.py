@@ -31,6 +31,17 @@ class Reading:
     state: Mapping[str, str] = field(default_factory=dict)
 
 
+def compared(total: int, few: int, limit: int) -> int:
+    """How many of the reference's samples candidates run on: the first ones.
+
+    Args:
+        total: how many samples there are.
+        few: how many of ``limit`` are wanted, and at least; 0 for all.
+        limit: what ``few`` is a part of.
+    """
+    return min(total, max(few, total * few // limit)) if few else total
+
+
 @dataclass
 class QualityJob(Order):
     """A reference, models to compare with it, and samples.
@@ -45,6 +56,8 @@ class QualityJob(Order):
         metrics: the user's functions, as ``module:function``.
         limit: samples at most; at least, where `seconds` is given.
         seconds: more samples are run as long as the reference has taken less than this.
+        few: candidates are only glanced at: they run on so many of `limit` samples. 0: on all.
+        kept_in: folder that keeps what the reference returns, see `onnxopt.runtime.quality.store`; '' for none.
         kept_bytes: bytes of outputs that are kept at most.
         provider: full provider name.
         custom_op_libraries: paths of shared libraries.
@@ -59,6 +72,8 @@ class QualityJob(Order):
     metrics: list[str] = field(default_factory=list)
     limit: int = LIMIT
     seconds: float = 0.0
+    few: int = 0
+    kept_in: str = ""
     kept_bytes: int = KEPT_BYTES
     provider: str = "CPUExecutionProvider"
     custom_op_libraries: list[str] = field(default_factory=list)

@@ -28,6 +28,8 @@ def measure_quality(
     custom_op_libraries: Sequence[str] = (),
     limit: int = LIMIT,
     seconds: float = 0.0,
+    few: int = 0,
+    kept_in: Path | None = None,
     kept_bytes: int = KEPT_BYTES,
     on_progress: Callable[[str, int], None] | None = None,
 ) -> list[Quality]:
@@ -44,6 +46,9 @@ def measure_quality(
         custom_op_libraries: paths of shared libraries.
         limit: samples at most; at least, where ``seconds`` is given.
         seconds: more samples are run as long as the reference has taken less than this: those of fast models cost little.
+        few: candidates run on the first ``few / limit`` of the samples only, at least on ``few``; 0: on all.
+        kept_in: folder for what the reference returns: what is there already is read, and the reference does not run. It
+            must be of the same reference, samples and metrics. None: it runs each time.
         kept_bytes: bytes of outputs that are kept at most; there are fewer samples where they do not fit.
         on_progress: called with stage (``reference-run``, ``candidate0-run``) and sample number.
 
@@ -66,6 +71,8 @@ def measure_quality(
         list(metrics),
         limit,
         seconds,
+        few,
+        "" if kept_in is None else os.path.abspath(kept_in),
         kept_bytes,
         provider,
         [os.path.abspath(library) for library in custom_op_libraries],

@@ -1,6 +1,6 @@
 """The child process that compares (``python -m onnxopt.runtime.quality.worker``).
 
-One session at a time: the reference runs first and what it returns is kept, then each of the others runs over the same
+One session at a time: the reference runs first, unless an earlier child has kept what it returns, then each of the others runs over the same
 samples. Each feeds its own state back: what a small error does to a recurrent model shows only so.
 """
 
@@ -23,13 +23,12 @@ from onnxopt.runtime.calibration.state import State, check_pairs
 from onnxopt.runtime.job import PROGRESS
 from onnxopt.runtime.quality.figures import Quality, worst
 from onnxopt.runtime.quality.functions import Metric
-from onnxopt.runtime.quality.job import QualityJob
+from onnxopt.runtime.quality.job import QualityJob, compared
+from onnxopt.runtime.quality.store import Outputs, Store
 from onnxopt.runtime.quality.tally import Tally
 from onnxopt.runtime.readers.opening import open_reader
 from onnxopt.runtime.sessions import make_session, one_line
 from onnxopt.runtime.tensors import is_extended, run_session
-
-_Outputs = dict[str, np.ndarray]
 
 
 class Worker:
@@ -46,7 +45,7 @@ class Worker:
         self._steps = inside.Steps(folder / PROGRESS)
         self._reader = open_reader(job.samples, job.input_specs, options=job.reader_options)
         self._metrics = [Metric(text, job.reader_options.folder) for text in job.metrics]
-        self._kept: list[_Outputs] = []
+        self._kept: list[Outputs] = []
         self._notes: list[str] = []
         self._best: dict[str, float] = {}
 
@@ -59,6 +58,20 @@ class Worker:
             gc.collect()
 
     def _reference(self) -> None:
+        store = Store(Path(self._job.kept_in)) if self._job.kept_in else None
+        total = None if store is None else store.count
+        if store is not None and total is not None:
+            self._kept, self._notes = store.load(self._compared_of(total)), store.notes
+            return
+        self._run_reference()
+        if store is not None:
+            store.keep(self._kept, self._notes)
+        del self._kept[self._compared_of(len(self._kept)) :]
+
+    def _compared_of(self, total: int) -> int:
+        return compared(total, self._job.few, self._job.limit)
+
+    def _run_reference(self) -> None:
         path, held = self._job.reference, 0
         deadline = time.monotonic() + self._job.seconds
         limit = self._job.kept_bytes // (2 if self._metrics else 1)
@@ -86,7 +99,7 @@ class Worker:
     def _candidate(self, number: int, path: str) -> Quality:
         quality = Quality(path, best=dict(self._best), notes=list(self._notes))
         tallies: dict[str, Tally] = {}
-        kept: list[_Outputs] = []
+        kept: list[Outputs] = []
         try:
             runs = self._run(path, f"candidate{number}", len(self._kept))
             for wanted, outputs in zip(self._kept, runs, strict=True):
@@ -116,7 +129,7 @@ class Worker:
             if tally.unlike
         ]
 
-    def _run(self, path: str, stage: str, limit: int | None) -> Iterator[_Outputs]:
+    def _run(self, path: str, stage: str, limit: int | None) -> Iterator[Outputs]:
         """Yields what a model returns for each sample; those outputs that are compared."""
         self._steps(f"{stage}-load", 0)
         session = make_session(
@@ -146,7 +159,7 @@ def _is_float(array: np.ndarray) -> bool:
     return array.dtype.kind == "f" or (is_extended(array.dtype) and array.dtype.itemsize > 1)
 
 
-def _compare(tallies: dict[str, Tally], wanted: _Outputs, outputs: _Outputs) -> None:
+def _compare(tallies: dict[str, Tally], wanted: Outputs, outputs: Outputs) -> None:
     for name, reference in wanted.items():
         if not _is_float(reference):
             continue

@@ -125,6 +125,52 @@ def test_memory_is_bounded_by_fewer_samples(write: Writer) -> None:
     assert not found.notes
 
 
+def test_the_reference_runs_once_where_its_outputs_are_kept(write: Writer, tmp_path: Path) -> None:
+    model, other = (write(SCALED % k, f"{k}.onnx") for k in ("1.0", "-1.0"))
+    samples = reading(model, {"x": numbers(9)})
+    kept = tmp_path / "kept"
+    found, steps = [], list[str]()
+    for _ in range(2):
+        found += measure_quality(
+            model,
+            [other],
+            samples,
+            limit=4,
+            seconds=60.0,
+            kept_in=kept,
+            on_progress=lambda stage, _: steps.append(stage),
+        )
+    found += measure_quality(model, [other], samples)
+    assert found[0] == found[1] == found[2]
+    assert steps.count("reference-load") == 1
+    assert steps.count("candidate0-load") == 2
+
+
+def test_candidates_run_on_the_first_of_the_samples(write: Writer, tmp_path: Path) -> None:
+    model, other = (write(SCALED % k, f"{k}.onnx") for k in ("1.0", "0.9"))
+    samples = reading(model, {"x": numbers(9)})
+    kept = tmp_path / "kept"
+    options = {"limit": 4, "seconds": 60.0, "kept_in": kept}
+    counts = [
+        measure_quality(model, [other], samples, few=few, **options)[0].samples  # type: ignore[arg-type]
+        for few in (2, 3, 0)
+    ]
+    assert counts == [4, 6, 9]
+    (first,) = measure_quality(model, [other], reading(model, {"x": numbers(9)[:4]}))
+    assert measure_quality(model, [other], samples, few=2, **options)[0] == first  # type: ignore[arg-type]
+
+
+def test_what_was_said_of_the_reference_is_kept(write: Writer, tmp_path: Path) -> None:
+    model = write(SCALED % "1.0", "model.onnx")
+    samples = reading(model, {"x": numbers(9)})
+    found = [
+        measure_quality(model, [model], samples, kept_bytes=50, kept_in=tmp_path / "kept")[0]
+        for _ in range(2)
+    ]
+    assert found[0] == found[1]
+    assert "3 samples" in found[1].notes[0]
+
+
 def test_each_model_feeds_back_its_own_state(write: Writer) -> None:
     """Open loop, each step would be off by its own error alone; closed, errors add up along the sequence."""
     reference, other = write(MEMORY % "1.0", "a.onnx"), write(MEMORY % "0.5", "b.onnx")
