@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ..quantization.methods import EVEN, parse_method
 from .judging import Judge
-from .request import Request
+from .request import FLOATS, Request
 from .workshop import Candidate, Workshop
 
 if TYPE_CHECKING:
@@ -38,15 +39,20 @@ def closest(
     """
     trials = _Trials(workshop, judge)
     default = workshop.table.method
-    plain = {name: request.but(method=name) for name in dict.fromkeys((*METHODS, default))}
+    tried = [name for name in dict.fromkeys((*METHODS, default)) if _suits(name, request)]
+    plain = {name: request.but(method=name) for name in tried}
     # What wants the most statistics comes first: the others find theirs gathered.
-    trials.add(_corrected(plain, METHODS[0]) | plain)
+    trials.add(_corrected(plain, tried[0]) | plain)
     best = trials.best()
     if best in plain:
         trials.add(_corrected(plain, best))
         best = trials.best()
     workshop.settle(_MODE, trials.requests[best])
     return trials.finish(best), trials.snr
+
+
+def _suits(method: str, request: Request) -> bool:
+    return request.activations != FLOATS or parse_method(method).name not in EVEN
 
 
 def _corrected(plain: Mapping[str, Request], name: str) -> dict[str, Request]:

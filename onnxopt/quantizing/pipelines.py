@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..quantization.table import Quantization
-from .request import Request, names, option
+from .request import FLOATS, Request, names, option
 
 _TIDY = "prune-initializers, deduplicate-initializers, remove-dead-nodes"
 _UNWRITABLE = frozenset('";\n')
@@ -62,7 +62,7 @@ def _static(request: Request, bits: int, chosen: Sequence[str]) -> list[str]:
         )
         if value
     ]
-    if bits != 8:
+    if bits != 8 and request.weights != FLOATS:
         options.append(f"bits={bits}")
     if request.symmetric:
         options.append("symmetric=true")

@@ -40,6 +40,11 @@ class Scheme:
     symmetric: bool
     correct_bias: bool = False
 
+    @property
+    def floating(self) -> bool:
+        """Whether values are stored as 8-bit floats."""
+        return self.weights.floating
+
 
 RangeOf = Callable[[ir.Value], tuple[float, float]]
 

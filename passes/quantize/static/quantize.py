@@ -17,7 +17,7 @@ import onnx_ir as ir
 from onnxopt.errors import UsageError
 from onnxopt.io.identity import identity
 from onnxopt.pipeline.base import Context, Pass
-from onnxopt.quantization.methods import needs, parse_method
+from onnxopt.quantization.methods import EVEN, needs, parse_method
 from onnxopt.quantization.ranges import choose_range
 from onnxopt.quantization.record import Record
 from onnxopt.quantization.statistics import Statistics, load
@@ -29,6 +29,7 @@ from onnxopt.rewrite.scopes import differentiates
 
 from .._selection import Selection
 from ._correction import channel_means, channel_wants
+from ._floats import table_for
 from ._notes import Notes, joined
 from ._parts import Part, name_apart, parts_of, reached
 from ._place import RULE, Placement
@@ -39,6 +40,7 @@ from ._unseen import leave_out
 _FIRST_BY_CHANNEL = 13
 _FIRST = 10
 _FIRST_BY_BLOCK = 21
+_FIRST_WITHOUT_ZERO = 21
 _FOUR = (ir.DataType.INT4, ir.DataType.UINT4)
 
 
@@ -47,7 +49,7 @@ class Quantize(Pass):
     """Quantises weights and activations with scales from calibration data.
 
     Attributes:
-        activations: Their type, such as ``u8``; the target's by default.
+        activations: Their type, such as ``u8``; the target's by default. 8-bit floats (``fp8``) go together, at what has weights only.
         weights: Their type, such as ``s8``; the target's by default.
         bits: Bits of weights that are used; 0 for all.
         granularity: ``channel`` or ``tensor``, of weights; the target's by default.
@@ -85,10 +87,11 @@ class Quantize(Pass):
             UsageError: There is no calibration data, an option means nothing here, or the model is quantised already.
         """
         table = context.target.quantize or Quantization()
-        graph = context.model.graph
         scheme = self._scheme(table)
+        table = table_for(table, scheme)
+        graph = context.model.graph
         method = self.method or table.method
-        parse_method(method)
+        _check_method(method, scheme)
         selection = Selection.of(self.include, self.exclude)
         selection.check(graph.all_nodes())
         _refuse(context.model, scheme)
@@ -138,6 +141,10 @@ class Quantize(Pass):
                 raise UsageError(f"cannot use {self.bits} bits of {weights.name}")
             weights = weights.narrowed(self.bits)
         activations = qtype(self.activations or table.activations)
+        if activations.floating != weights.floating:
+            raise UsageError(
+                "8-bit floats are multiplied with 8-bit floats only: give both types as fp8"
+            )
         channels = granularity == "channel"
         return Scheme(activations, weights, channels, self.symmetric, self.bias_correct)
 
@@ -160,6 +167,14 @@ class Quantize(Pass):
         return context.observe(context.model, wants)
 
 
+def _check_method(method: str, scheme: Scheme) -> None:
+    if parse_method(method).name in EVEN and scheme.floating:
+        raise UsageError(
+            f"{method} reckons with steps of equal size, which fp8 does not have: choose minmax, moving-average "
+            "or percentile:99.99"
+        )
+
+
 def _refuse(model: ir.Model, scheme: Scheme) -> None:
     if differentiates(model):
         raise UsageError("the model differentiates itself, so that its nodes must stay as they are")
@@ -167,6 +182,8 @@ def _refuse(model: ir.Model, scheme: Scheme) -> None:
     least = _FIRST_BY_CHANNEL if scheme.by_channel else _FIRST
     if scheme.activations.bits == 16 or scheme.weights.dtype in _FOUR:
         least = _FIRST_BY_BLOCK
+    if scheme.floating:
+        least = _FIRST_WITHOUT_ZERO
     if version < least:
         what = "scales by channel" if least == _FIRST_BY_CHANNEL else "this quantisation"
         raise UsageError(
