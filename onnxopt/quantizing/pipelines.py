@@ -68,6 +68,8 @@ def _static(request: Request, bits: int, chosen: Sequence[str]) -> list[str]:
         options.append("symmetric=true")
     if request.bias_correct:
         options.append("bias_correct=true")
+    if request.wide:
+        options.append(option("wide", names(request.wide)))
     return [_call("quantize", [*options, *chosen])]
 
 

@@ -44,7 +44,7 @@ def raised(origin: Origin, request: Request, options: Options) -> tuple[Options,
     least = 10 if granularity == "tensor" else _BY_CHANNEL
     if mode_of(request, options) == MODE:
         least = request.stored.opset
-    if "16" in request.activations or request.activations == FLOATS:
+    if "16" in request.activations or request.activations == FLOATS or request.wide:
         least = _WIDE
     imports = origin.peek().opset_imports
     version = imports.get("", imports.get("ai.onnx", 0))

@@ -100,6 +100,7 @@ class Request:
         smooth_quant: The share of the difficulty that goes from activations to weights; None for none.
         include: Names, operators and patterns to quantise alone.
         exclude: Names, operators and patterns that stay in float.
+        wide: Names, operators and patterns around which activations have 16 bits.
         stats_in: Files of statistics to use instead of samples.
         stats_out: Where to write the statistics gathered.
         max_drop: How much may be lost, ``METRIC=VALUE``; a floor that suits most by default.
@@ -122,6 +123,7 @@ class Request:
     smooth_quant: str | None = None
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    wide: Sequence[str] = ()
     stats_in: Sequence[str] = ()
     stats_out: str | None = None
     max_drop: str | None = None
@@ -132,7 +134,9 @@ class Request:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UsageError(f"no mode {self.mode!r}; there are: {', '.join(MODES)}")
-        check_lists(include=self.include, exclude=self.exclude, stats_in=self.stats_in)
+        check_lists(
+            include=self.include, exclude=self.exclude, wide=self.wide, stats_in=self.stats_in
+        )
         for name in (self.activations, self.weights):
             if name == "s32":
                 raise UsageError("s32: 32 bits are for biases: choose s8 or u8")
@@ -155,7 +159,7 @@ class Request:
             raise UsageError(
                 f"--max-drop {self.max_drop}: there are no samples to judge on: give some with --calibrate or --eval"
             )
-        for name in (*self.include, *self.exclude):
+        for name in (*self.include, *self.exclude, *self.wide):
             if '"' in name or SEPARATOR in name:
                 raise UsageError(f"cannot name {name!r} here: it holds a quote or a semicolon")
         if self.mode == "static" and self.calibration is None and not self.stats_in:
@@ -170,6 +174,10 @@ class Request:
         Raises:
             UsageError: An option does not go with the mode.
         """
+        if self.wide and mode != "static":
+            raise UsageError(
+                "--wide gives activations 16 bits, which static quantisation alone stores: choose --mode static"
+            )
         if mode == "weight-only":
             self._check_weights()
             return

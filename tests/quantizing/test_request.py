@@ -30,6 +30,7 @@ SAMPLES = Samples("x.npz")
             {"activations": "fp8", "weights": "fp8", "mode": "static", "method": "mse"},
             "mse reckons with steps of equal size",
         ),
+        ({"wide": ["Conv"], "mode": "dynamic"}, "--wide gives activations 16 bits"),
         ({"weights": "s32"}, "s32: 32 bits are for biases"),
         ({"weights": "s4", "mode": "static"}, "no kernel multiplies s4 weights"),
         ({"weights": "u4", "mode": "dynamic"}, "with --mode weight-only"),

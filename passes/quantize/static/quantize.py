@@ -22,7 +22,7 @@ from onnxopt.quantization.ranges import choose_range
 from onnxopt.quantization.record import Record
 from onnxopt.quantization.statistics import Statistics, load
 from onnxopt.quantization.table import Quantization
-from onnxopt.quantization.types import qtype
+from onnxopt.quantization.types import QType, qtype
 from onnxopt.quantization.wants import Wants
 from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.scopes import differentiates
@@ -36,6 +36,7 @@ from ._place import RULE, Placement
 from ._plan import MARKS, Plan
 from ._scales import Scheme, activation_scales
 from ._unseen import leave_out
+from ._wide import selected, wide_roots
 
 _FIRST_BY_CHANNEL = 13
 _FIRST = 10
@@ -58,6 +59,7 @@ class Quantize(Pass):
         bias_correct: Whether what rounding weights adds on average is taken off biases.
         include: Names, operators and patterns to quantise alone, ``;`` between.
         exclude: Names, operators and patterns to leave as they are, ``;`` between.
+        wide: Names, operators and patterns around which activations have 16 bits, ``;`` between.
         stats: A file of statistics to use instead of calibration data.
 
     Example: y = Conv(x, w) -> y = DequantizeLinear(QuantizeLinear(Conv(DequantizeLinear(QuantizeLinear(x)), DequantizeLinear(w as int8))))
@@ -76,6 +78,7 @@ class Quantize(Pass):
     bias_correct: bool = False
     include: str = ""
     exclude: str = ""
+    wide: str = ""
     stats: str = ""
 
     def run(self, context: Context) -> int:
@@ -94,7 +97,10 @@ class Quantize(Pass):
         _check_method(method, scheme)
         selection = Selection.of(self.include, self.exclude)
         selection.check(graph.all_nodes())
-        _refuse(context.model, scheme)
+        wide = selected(self.wide, scheme)
+        if wide is not None:
+            wide.check(graph.all_nodes())
+        _refuse(context.model, scheme, wide is not None)
         parts = parts_of(context, table, selection)
         _report(context, [part.plan for part in parts])
         wanted = any(part.plan.integer for part in parts)
@@ -119,13 +125,14 @@ class Quantize(Pass):
     def _place(
         self, context: Context, part: Part, statistics: Statistics, scheme: Scheme, method: str
     ) -> Record:
-        def range_of(value: ir.Value) -> tuple[float, float]:
+        def range_of(value: ir.Value, kind: QType) -> tuple[float, float]:
             seen = statistics.tensors[value.name or ""]
             one_sided = seen.low >= 0.0 or seen.high <= 0.0
             balanced = scheme.symmetric and not one_sided
-            return choose_range(seen, method, scheme.activations, balanced)
+            return choose_range(seen, method, kind, balanced)
 
-        scales = activation_scales(context.facts, part.plan, scheme, range_of)
+        wide = wide_roots(selected(self.wide, scheme), part.planner, part.plan)
+        scales = activation_scales(context.facts, part.plan, scheme, range_of, wide)
         means = channel_means(part.plan, statistics) if self.bias_correct else None
         notes = Notes(part.plan, scales, statistics.tensors)
         Placement(context, part.graph, part.planner, part.plan, scales, scheme, notes, means).run()
@@ -175,12 +182,12 @@ def _check_method(method: str, scheme: Scheme) -> None:
         )
 
 
-def _refuse(model: ir.Model, scheme: Scheme) -> None:
+def _refuse(model: ir.Model, scheme: Scheme, wide: bool) -> None:
     if differentiates(model):
         raise UsageError("the model differentiates itself, so that its nodes must stay as they are")
     version = model.opset_imports.get("", model.opset_imports.get("ai.onnx", 0))
     least = _FIRST_BY_CHANNEL if scheme.by_channel else _FIRST
-    if scheme.activations.bits == 16 or scheme.weights.dtype in _FOUR:
+    if wide or scheme.activations.bits == 16 or scheme.weights.dtype in _FOUR:
         least = _FIRST_BY_BLOCK
     if scheme.floating:
         least = _FIRST_WITHOUT_ZERO
