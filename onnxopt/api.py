@@ -198,6 +198,7 @@ def quantize(
     smooth_quant: str | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    wide: Sequence[str] = (),
     stats_in: Sequence[str] = (),
     stats_out: str | None = None,
     max_drop: str | None = None,
@@ -221,8 +222,8 @@ def quantize(
         state: Names of outputs, each with the input of the next sample that it is.
         validate: Whether to run the result against the original.
         progress: Gets the name of each stage as it begins.
-        activations: ``"u8"``, ``"s8"``, ``"u16"`` or ``"s16"``; the target's choice by default.
-        weights: ``"s8"``, ``"u8"``, ``"s4"`` or ``"u4"``; the target's choice by default.
+        activations: ``"u8"``, ``"s8"``, ``"u16"``, ``"s16"`` or ``"fp8"``; the target's choice by default.
+        weights: ``"s8"``, ``"u8"``, ``"s4"``, ``"u4"`` or ``"fp8"``; the target's choice by default.
         granularity: ``"tensor"``, ``"channel"`` or ``"block:N"``; the target's choice by default.
         method: How ranges of activations are chosen, or how weights are rounded where they alone are quantised.
         symmetric: Whether 0 is stored as the middle; by default not, except in 8-bit weights.
@@ -231,6 +232,7 @@ def quantize(
         smooth_quant: The share of difficulty that goes from activations to weights, or ``"auto"``.
         include: Names, operators and patterns to quantise alone.
         exclude: Names, operators and patterns that stay in float.
+        wide: Names, operators and patterns around which activations have 16 bits; for runtimes with such kernels.
         stats_in: Files of statistics to use instead of samples; they are merged.
         stats_out: Where to write the statistics gathered.
         max_drop: How much may be lost, such as ``"top1=0.01"``, ``"cosine=0.005"`` or ``"snr=25"``.
@@ -269,6 +271,7 @@ def quantize(
         smooth_quant=smooth_quant,
         include=include,
         exclude=exclude,
+        wide=wide,
         stats_in=stats_in,
         stats_out=stats_out,
         max_drop=max_drop,

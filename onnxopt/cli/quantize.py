@@ -106,6 +106,12 @@ _WEIGHTS = ["s8", "u8", "s4", "u4", "fp8"]
     help="Leave in float; repeatable.",
 )
 @click.option(
+    "--wide",
+    multiple=True,
+    metavar="NAME|OPTYPE|PATTERN",
+    help="Give what these read and make 16 bits, for runtimes with such kernels; repeatable.",
+)
+@click.option(
     "--stats-out",
     metavar="FILE.json",
     help="Write the statistics gathered; if the file is of an interrupted run, go on with it.",

@@ -1,7 +1,7 @@
 """Scales and zero points, and rounding with them.
 
 A real value r is stored as q = clip(round(r / scale) + zero_point), rounding half to even, as the operator
-QuantizeLinear does; what is read back is (q - zero_point) * scale.
+QuantizeLinear does; what is read back is (q - zero_point) * scale. 8-bit floats have the zero point 0, and round to the nearest float.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _LEAST_SCALE = float(np.finfo(np.float32).tiny)
 
 @dataclass(frozen=True)
 class Affine:
-    """How values are stored as integers.
+    """How values are stored, as integers mostly.
 
     Attributes:
-        qtype: The integer type.
+        qtype: The type.
         scale: Steps between stored values: float32, a scalar array, or one for each channel [C].
-        zero_point: What stands for 0: of the integer type's values, in the shape of ``scale``.
+        zero_point: What stands for 0: of the type's values, in the shape of ``scale``.
         axis: The axis of the channels; None where there is one scale for all.
     """
 
@@ -34,22 +34,24 @@ class Affine:
     axis: int | None = None
 
     def quantised(self, values: Array) -> Array:
-        """Rounds to integers.
+        """Rounds to values of the type.
 
         Args:
             values: Real values, of any shape.
 
         Returns:
-            int32 (int64 for types of 32 bits), of the same shape, within the type's limits.
+            int32 (int64 for types of 32 bits, float32 for floats), of the same shape, within the type's limits.
         """
         scale, zero = self._aligned(values.ndim)
-        steps = np.rint(np.asarray(values, np.float64) / scale) + zero
-        kind = np.int64 if self.qtype.bits > 16 else np.int32
-        stored: Array = np.clip(steps, self.qtype.low, self.qtype.high).astype(kind)
+        qtype = self.qtype
+        steps = qtype.rounded(np.asarray(np.asarray(values, np.float64) / scale)) + zero
+        whole = np.int64 if qtype.bits > 16 else np.int32
+        kind = np.float32 if qtype.floating else whole
+        stored: Array = np.clip(steps, qtype.low, qtype.high).astype(kind)
         return stored
 
     def restored(self, integers: Array) -> Array:
-        """Reads integers back: float32, of the same shape."""
+        """Reads stored values back: float32, of the same shape."""
         scale, zero = self._aligned(integers.ndim)
         return ((integers.astype(np.float64) - zero) * scale).astype(np.float32)
 
@@ -93,13 +95,13 @@ def from_range(
     Args:
         low: The smallest value, or one for each channel [C].
         high: The largest, likewise.
-        qtype: The integer type.
-        symmetric: Whether 0 is stored as the middle: 0 of a signed type, half of an unsigned one.
+        qtype: The type.
+        symmetric: Whether 0 is stored as the middle: 0 of a signed type, half of an unsigned one. Of floats it always is.
         axis: The axis of the channels, where ``low`` and ``high`` have one entry each.
     """
     low = np.minimum(np.asarray(low, np.float64), 0.0)
     high = np.maximum(np.asarray(high, np.float64), 0.0)
-    if symmetric:
+    if symmetric or qtype.floating:
         # The negative end has a step more than the positive one; it is not used, so that -r and r round alike.
         middle = 0 if qtype.signed else (qtype.low + qtype.high + 1) // 2
         steps = min(qtype.high - middle, middle - qtype.low)

@@ -1,4 +1,4 @@
-"""Weights of a matrix product in integers: what shares a scale, and rounding to nearest.
+"""Weights of a matrix product in integers or 8-bit floats: what shares a scale, and rounding to nearest.
 
 A weight is [K, N], where x @ w sums over K. Scales belong to blocks of rows within a column, to a column (a
 channel), or to the whole tensor, as ``block_size`` and ``axis`` of the operator DequantizeLinear say. Every
@@ -27,9 +27,9 @@ class Scheme:
     """How a weight is stored.
 
     Attributes:
-        qtype: The integer type.
+        qtype: The type of stored values.
         block: How many rows share a scale; None where all do.
-        symmetric: Whether 0 is stored as the middle of the type.
+        symmetric: Whether 0 is stored as the middle of the type; it is where that is a float.
         whole: Whether all columns share a scale too; then ``block`` is None.
         scale_dtype: The type scales are stored in, float32 or float16: integers are chosen for the rounded scale.
     """
@@ -47,7 +47,9 @@ class Scheme:
 
     @property
     def storage(self) -> np.dtype[Any]:
-        """The numpy type that holds one integer in memory."""
+        """The numpy type that holds one value in memory."""
+        if self.qtype.floating:
+            return self.qtype.dtype.numpy()
         return np.dtype(np.int8 if self.qtype.signed else np.uint8)
 
     def rows(self, depth: int) -> int:
@@ -64,9 +66,9 @@ class Blocked:
     """A weight in integers.
 
     Attributes:
-        integers: [K, N], int8 or uint8 whatever the number of bits.
+        integers: [K, N], int8 or uint8 whatever the number of bits; of 8-bit floats, those.
         scale: [B, N], or [1, 1] of the whole tensor; in the scheme's type of scales.
-        zero_point: int8 or uint8, in the shape of ``scale``.
+        zero_point: Of the same type, in the shape of ``scale``.
     """
 
     integers: Array
@@ -120,7 +122,7 @@ def on_grid(weight: Array, scheme: Scheme, scale: Array, zero: Array) -> Blocked
 
 
 def nearest(blocks: Array, qtype: QType, scale: Array, zero: Array) -> Array:
-    """The nearest stored values, as whole numbers in float32.
+    """The nearest stored values, in float32.
 
     Args:
         blocks: [B, R, N], float32.
@@ -132,7 +134,7 @@ def nearest(blocks: Array, qtype: QType, scale: Array, zero: Array) -> Array:
         [B, R, N], float32, within the type's limits.
     """
     steps: Array = blocks / scale[:, None, :]
-    np.rint(steps, out=steps)
+    steps = qtype.rounded(steps)
     steps += zero[:, None, :]
     return np.clip(steps, qtype.low, qtype.high, out=steps)
 
@@ -177,7 +179,7 @@ def grid(low: Array, high: Array, scheme: Scheme) -> tuple[Array, Array]:
     """
     qtype = scheme.qtype
     low, high = np.minimum(low, 0.0).astype(np.float64), np.maximum(high, 0.0).astype(np.float64)
-    if scheme.symmetric:
+    if scheme.symmetric or qtype.floating:
         middle = scheme.middle
         scale = usable(
             np.maximum(-low / (middle - qtype.low), high / (qtype.high - middle)), scheme
@@ -200,7 +202,7 @@ def packed(integers: Array, bits: int) -> Array:
     """The bytes ONNX stores: a value each, or two of 4 bits, the first in the lower half.
 
     Args:
-        integers: int8 or uint8, of any shape.
+        integers: int8, uint8 or 8-bit floats, of any shape.
         bits: 4 or 8.
 
     Returns:

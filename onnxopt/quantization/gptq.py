@@ -142,7 +142,7 @@ class _Grids:
         qtype = self._scheme.qtype
         scale = self.scale[row // self._rows].astype(np.float32)
         zero = self.zero[row // self._rows]
-        steps = np.clip(np.rint(values / scale) + zero, qtype.low, qtype.high)
+        steps = np.clip(qtype.rounded(values / scale) + zero, qtype.low, qtype.high)
         restored: Array = (steps - zero) * scale
         return restored
 

@@ -9,6 +9,8 @@ from .wants import Wants
 
 NAMES = ("minmax", "moving-average", "percentile", "entropy", "mse", "hmse")
 """All methods; ``percentile`` takes a number: ``percentile:99.99``."""
+EVEN = frozenset({"entropy", "mse", "hmse"})
+"""Methods that reckon with steps of equal size, which floats do not have."""
 _PERCENT = 99.99
 
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..quantization.methods import EVEN, parse_method
 from .judging import Judge
-from .request import Request
+from .request import FLOATS, Request
 from .workshop import Candidate, Workshop
 
 if TYPE_CHECKING:
@@ -55,9 +56,10 @@ def closest(workshop: Workshop, judge: Judge, request: Request) -> Choice:
     recurrent = judged is not None and bool(judged.state)
     trials = _Trials(workshop, judge, glance=not recurrent and not judge.budget.function)
     default = workshop.table.method
-    plain = {name: request.but(method=name) for name in dict.fromkeys((*METHODS, default))}
+    tried = [name for name in dict.fromkeys((*METHODS, default)) if _suits(name, request)]
+    plain = {name: request.but(method=name) for name in tried}
     # What wants the most statistics comes first: the others find theirs gathered.
-    trials.add(_corrected(plain, METHODS[0]) | plain)
+    trials.add(_corrected(plain, tried[0]) | plain)
     best = trials.best()
     if best in plain:
         trials.add(_corrected(plain, best))
@@ -66,6 +68,10 @@ def closest(workshop: Workshop, judge: Judge, request: Request) -> Choice:
     best = trials.best()
     workshop.settle(_MODE, trials.requests[best])
     return Choice(trials.finish(best), trials.snr, trials.glanced)
+
+
+def _suits(method: str, request: Request) -> bool:
+    return request.activations != FLOATS or parse_method(method).name not in EVEN
 
 
 def _corrected(plain: Mapping[str, Request], name: str) -> dict[str, Request]:

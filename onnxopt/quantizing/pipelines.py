@@ -45,7 +45,7 @@ def body(
 
 
 def used_bits(mode: str, request: Request, table: Quantization, bits: int) -> int:
-    """Bits that 8-bit weights use: all where weights alone are stored, and where they are unsigned.
+    """Bits that 8-bit weights use: all where weights alone are stored, and where they are unsigned or floats.
 
     Kernels for unsigned weights widen both factors to 16 bits before they multiply, so that nothing saturates (static
     quantisation; dynamic quantisation also has kernels whose weights are signed whatever was asked for).
@@ -56,8 +56,9 @@ def used_bits(mode: str, request: Request, table: Quantization, bits: int) -> in
         table: What the target computes in integers.
         bits: Bits that signed weights may use.
     """
-    unsigned = not qtype(request.weights or table.weights).signed
-    return 8 if mode == "weight-only" or (mode == "static" and unsigned) else bits
+    kind = qtype(request.weights or table.weights)
+    spared = kind.floating or not kind.signed
+    return 8 if mode == "weight-only" or (mode == "static" and spared) else bits
 
 
 def foundation(mode: str, request: Request) -> str:
@@ -87,6 +88,8 @@ def _static(request: Request, bits: int, chosen: Sequence[str]) -> list[str]:
         options.append("symmetric=true")
     if request.bias_correct:
         options.append("bias_correct=true")
+    if request.wide:
+        options.append(option("wide", names(request.wide)))
     return [_call("quantize", [*options, *chosen])]
 
 

@@ -10,7 +10,7 @@ from ..analysis.naming import dtype_name
 from ..compiler.aim import aim
 from ..errors import UsageError
 from ..quantization.table import Quantization
-from .request import Request
+from .request import FLOATS, Request
 from .straight import MODE
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def raised(origin: Origin, request: Request, options: Options) -> tuple[Options,
     least = 10 if granularity == "tensor" else _BY_CHANNEL
     if mode_of(request, options) == MODE:
         least = request.stored.opset
-    if "16" in request.activations:
+    if "16" in request.activations or request.activations == FLOATS or request.wide:
         least = _WIDE
     imports = origin.peek().opset_imports
     version = imports.get("", imports.get("ai.onnx", 0))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.options import check_lists
 from ..errors import UsageError
-from ..quantization.methods import parse_method
+from ..quantization.methods import EVEN, parse_method
 from ..quantization.types import qtype
 
 if TYPE_CHECKING:
@@ -19,14 +19,12 @@ MODES = ("auto", "static", "dynamic", "weight-only")
 WEIGHT_METHODS = ("rtn", "mse", "hqq", "gptq", "hmse")
 """How weights are rounded where they alone are quantised."""
 CALIBRATED = ("gptq", "hmse")
+FLOATS = "fp8"
+STORED = ("s4", "u4", "s8", "u8", FLOATS)
+"""What weights alone are stored as."""
 WEIGHTS, BLOCK = "s8", "block:32"
 """How weights are stored where they alone are quantised and nothing else was asked for."""
 SEPARATOR = ";"
-_NO_KERNEL = {
-    "fp8": "no kernel of onnxruntime's CPU provider computes with it, and s8 takes the same bytes and rounds more finely: "
-    "choose s8, or s4 with --mode weight-only",
-    "s32": "32 bits are for biases: choose s8 or u8",
-}
 
 
 @dataclass(frozen=True)
@@ -79,6 +77,8 @@ class Stored:
         """The opset from which all of that exists."""
         if self.block.isdecimal() or self.weights in ("s4", "u4"):
             return 21
+        if self.weights == FLOATS:
+            return 19
         return 13 if self.block == "channel" else 10
 
 
@@ -100,6 +100,7 @@ class Request:
         smooth_quant: The share of the difficulty that goes from activations to weights; None for none.
         include: Names, operators and patterns to quantise alone.
         exclude: Names, operators and patterns that stay in float.
+        wide: Names, operators and patterns around which activations have 16 bits.
         stats_in: Files of statistics to use instead of samples.
         stats_out: Where to write the statistics gathered.
         max_drop: How much may be lost, ``METRIC=VALUE``; a floor that suits most by default.
@@ -122,6 +123,7 @@ class Request:
     smooth_quant: str | None = None
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    wide: Sequence[str] = ()
     stats_in: Sequence[str] = ()
     stats_out: str | None = None
     max_drop: str | None = None
@@ -132,12 +134,16 @@ class Request:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UsageError(f"no mode {self.mode!r}; there are: {', '.join(MODES)}")
-        check_lists(include=self.include, exclude=self.exclude, stats_in=self.stats_in)
+        check_lists(
+            include=self.include, exclude=self.exclude, wide=self.wide, stats_in=self.stats_in
+        )
         for name in (self.activations, self.weights):
-            if name in ("fp8", "s32"):
-                raise UsageError(f"{name}: {_NO_KERNEL[name]}")
+            if name == "s32":
+                raise UsageError("s32: 32 bits are for biases: choose s8 or u8")
             if name:
                 qtype(name)
+        if FLOATS in (self.activations, self.weights) and self.symmetric is False:
+            raise UsageError("fp8: 8-bit floats have no zero points: leave out --asymmetric")
         if self.mode != "auto":
             self.check(self.mode)
         elif self.method not in WEIGHT_METHODS and self.method:
@@ -153,7 +159,7 @@ class Request:
             raise UsageError(
                 f"--max-drop {self.max_drop}: there are no samples to judge on: give some with --calibrate or --eval"
             )
-        for name in (*self.include, *self.exclude):
+        for name in (*self.include, *self.exclude, *self.wide):
             if '"' in name or SEPARATOR in name:
                 raise UsageError(f"cannot name {name!r} here: it holds a quote or a semicolon")
         if self.mode == "static" and self.calibration is None and not self.stats_in:
@@ -168,6 +174,10 @@ class Request:
         Raises:
             UsageError: An option does not go with the mode.
         """
+        if self.wide and mode != "static":
+            raise UsageError(
+                "--wide gives activations 16 bits, which static quantisation alone stores: choose --mode static"
+            )
         if mode == "weight-only":
             self._check_weights()
             return
@@ -189,10 +199,31 @@ class Request:
                 "no kernel multiplies integers whose scales are by block: choose channel or tensor, or "
                 "--mode weight-only"
             )
+        if mode == "static":
+            self._check_floats()
+        if mode == "dynamic" and self.weights == FLOATS:
+            raise UsageError(
+                "no operator takes 8-bit floats with scales of run time: choose --mode static, or weight-only"
+            )
         if mode == "dynamic" and self.activations not in ("", "u8"):
             raise UsageError(
                 f"dynamic quantisation stores activations as u8, not {self.activations}: leave out --activations, "
                 "or choose --mode static"
+            )
+
+    def _check_floats(self) -> None:
+        found = [name == FLOATS for name in (self.activations, self.weights)]
+        if not any(found):
+            return
+        if not all(found):
+            raise UsageError(
+                "8-bit floats are multiplied with 8-bit floats only: give --activations fp8 and --weights fp8, or store "
+                "weights alone, with --mode weight-only"
+            )
+        if self.method and parse_method(self.method).name in EVEN:
+            raise UsageError(
+                f"{self.method} reckons with steps of equal size, which fp8 does not have: choose minmax, "
+                "moving-average or percentile:99.99"
             )
 
     def _check_weights(self) -> None:
@@ -201,8 +232,14 @@ class Request:
                 "activations stay in float where weights alone are quantised: leave out --activations, or choose "
                 "another --mode"
             )
-        if self.weights not in ("", "s4", "u4", "s8", "u8"):
-            raise UsageError(f"weights alone are stored as s4, u4, s8 or u8, not {self.weights}")
+        if self.weights not in ("", *STORED):
+            raise UsageError(
+                f"weights alone are stored as {', '.join(STORED[:-1])} or {STORED[-1]}, not {self.weights}"
+            )
+        if self.weights == FLOATS and self.method == "hqq":
+            raise UsageError(
+                "hqq moves zero points, which fp8 does not have: choose another --method"
+            )
         if self.method and self.method not in WEIGHT_METHODS:
             raise UsageError(
                 f"no method {self.method!r} to round weights; there are: {', '.join(WEIGHT_METHODS)}"

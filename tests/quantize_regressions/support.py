@@ -19,6 +19,7 @@ from onnxopt.passes.quantize.static._scales import Scheme, activation_scales
 from onnxopt.io import load, save
 from onnxopt.pipeline.base import Context
 from onnxopt.quantization.types import qtype
+from onnxopt.runtime.cpu import weight_bits
 from onnxopt.targets.load import load_target
 
 Array = np.ndarray[Any, Any]
@@ -71,8 +72,10 @@ def quantise(
     planner = Planner(context.facts, context.target.quantize, Selection())
     plan = planner.plan(loaded.graph)
     found = {**_ranges(proto, plan), **(ranges or {})}
-    scheme = Scheme(qtype(activations), qtype("s8"), True, symmetric)
-    scales = activation_scales(context.facts, plan, scheme, lambda v: found[v.name or ""])
+    # As the product does: kernels of processors without VNNI saturate with all 8 bits.
+    weights = qtype("s8").narrowed(weight_bits("CPUExecutionProvider"))
+    scheme = Scheme(qtype(activations), weights, True, symmetric)
+    scales = activation_scales(context.facts, plan, scheme, lambda v, _: found[v.name or ""])
     notes = Notes(plan, scales, {})
     Placement(context, loaded.graph, planner, plan, scales, scheme, notes).run()
     save(loaded, out)

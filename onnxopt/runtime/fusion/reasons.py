@@ -43,7 +43,7 @@ def reason_for(node: ir.Node, became: ir.Node | None, mode: str, provider: str) 
 
 
 def _static_reason(node: ir.Node, became: ir.Node | None) -> str:
-    checks = [_operands, _float_type, _result, _types, _steps]
+    checks = [_operands, _float_type, _types, _result, _steps]
     if _is_gemm(became) and node.op_type == "MatMul":
         checks.insert(2, _became_gemm)
     for check in checks:
@@ -191,6 +191,9 @@ def _weights_reason(node: ir.Node) -> str:
     mark = None if weights is None else weights.producer()
     if mark is None or mark.op_type != DEQUANTIZE:
         return "its weights are not quantised"
+    stored = _stored_type(mark)
+    if stored is not None and stored.is_floating_point():
+        return f"the runtime has no kernel for {node.op_type} of {str(stored).lower()}"
     if len(_readers(mark.outputs[0])) > 1:
         return "its weights are read by several operators"
     readers = _readers(node.outputs[0])

@@ -68,8 +68,8 @@ class Placement:
         self._scales = scales
         self._scheme = scheme
         self._shared: dict[tuple[ir.Value, int | None], list[tuple[ir.Value, Affine]]] = {}
-        self._parameters: dict[int, tuple[ir.Value, ir.Value]] = {}
-        self._made = plan.made
+        self._parameters: dict[int, list[ir.Value]] = {}
+        self._made = set[ir.Value]() if scheme.floating else plan.made
 
     def run(self) -> None:
         """Changes the graph."""
@@ -99,10 +99,13 @@ class Placement:
         anchor = producer or self._graph[0]
         build = self._builder(anchor)
         readers = list(value.uses())
-        scale, zero = self._parameters_of(build, value)
-        given = self._set_apart(build, value) if value in self._plan.apart else value
-        stored = build.op("QuantizeLinear", given, scale, zero)
-        back = build.op("DequantizeLinear", stored, scale, zero)
+        parameters = self._parameters_of(build, value)
+        floating = self._scheme.floating
+        apart = value in self._plan.apart and not floating
+        given = self._set_apart(build, value) if apart else value
+        kind = self._scheme.activations.dtype if floating else None
+        stored = build.op("QuantizeLinear", given, *parameters, output_dtype=kind)
+        back = build.op("DequantizeLinear", stored, *parameters)
         self._facts.copy_facts(value, back)
         self._insert(build, anchor, after=producer is not None, origin=[anchor] if producer else [])
         for node, index in readers:
@@ -121,14 +124,14 @@ class Placement:
     def _reads_integers(self, node: ir.Node, value: ir.Value) -> bool:
         return node in self._plan.integer and value in self._planner.data(node)
 
-    def _parameters_of(self, build: Builder, value: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """Scale and zero point as constants, one pair for all values that share them."""
+    def _parameters_of(self, build: Builder, value: ir.Value) -> list[ir.Value]:
+        """Scale and zero point as constants, the same for all values that share them."""
         found = self._scales[value]
-        pair = self._parameters.get(id(found))
-        if pair is None:
-            pair = _constants_of(build, self._planner.stored(found))
-            self._parameters[id(found)] = pair
-        return pair
+        parameters = self._parameters.get(id(found))
+        if parameters is None:
+            parameters = _constants_of(build, self._planner.stored(found))
+            self._parameters[id(found)] = parameters
+        return parameters
 
     def _take_place(self, old: ir.Value, new: ir.Value) -> None:
         """Lets what is read back be the graph's output, under the same name."""
@@ -153,8 +156,9 @@ class Placement:
         channels = self._scheme.by_channel and form.granularity == "channel"
         axis = channel_axis(node, form, len(tensor.shape)) if channels else None
         scale = self._scales[data].scale
-        numbers, summand = self._bias_of(node, form), self._summand(node)
-        added = summand if numbers is None else numbers
+        numbers = self._bias_of(node, form)
+        summand = None if self._scheme.floating else self._summand(node)
+        added = None if self._scheme.floating else summand if numbers is None else numbers
         affine = weight_scale(np.asarray(tensor.numpy()), axis, self._scheme, added, scale)
         alike = self._shared.setdefault((weight, axis), [])
         back = next((v for v, a in alike if np.array_equal(a.scale, affine.scale)), None)
@@ -162,12 +166,17 @@ class Placement:
             back = self._stored(node, "weight", tensor, affine, weight)
             alike.append((back, affine))
         node.replace_input_with(form.weight, back)
+        fixed = numbers
         if self._scheme.correct_bias:
-            numbers = self._corrected(node, form, np.asarray(tensor.numpy()), affine, numbers)
+            fixed = self._corrected(node, form, np.asarray(tensor.numpy()), affine, numbers)
         if summand is not None:
             self._sum(node, scale, affine)
-        if numbers is not None and form.bias is not None:
-            self._bias(node, form.bias, numbers, scale, affine)
+        if fixed is None or form.bias is None:
+            return
+        if not self._scheme.floating:
+            self._bias(node, form.bias, fixed, scale, affine)
+        elif fixed is not numbers:
+            self._float_bias(node, form.bias, fixed)
 
     def _sum(self, node: ir.Node, scale: Array, weights: Affine) -> None:
         """Stores the vector that is added to a product as a bias is stored.
@@ -225,6 +234,11 @@ class Placement:
         back = self._stored(node, "bias", ir.tensor(numbers), affine, node.inputs[index])
         node.replace_input_with(index, back)
 
+    def _float_bias(self, node: ir.Node, index: int, numbers: Array) -> None:
+        build = self._builder(node)
+        node.replace_input_with(index, build.const("bias", numbers, ir.DataType.FLOAT))
+        self._insert(build, node, after=False, origin=[])
+
     def _constants(self, node: ir.Node) -> None:
         """Stores constant operands of operators without weights as activations are."""
         if self._plan.integer[node] is not None:
@@ -250,7 +264,7 @@ class Placement:
     ) -> ir.Value:
         """A constant kept in integers and read back."""
         build = self._builder(node)
-        scale, zero = _constants_of(build, affine)
+        parameters = _constants_of(build, affine)
         shape = tuple(int(d) for d in tensor.shape.numpy())
         stored = build.lazy(
             f"{kind}_quantized",
@@ -258,7 +272,7 @@ class Placement:
             shape,
             lambda: affine.quantised(np.asarray(tensor.numpy())),
         )
-        back = build.op("DequantizeLinear", stored, scale, zero, axis=affine.axis)
+        back = build.op("DequantizeLinear", stored, *parameters, axis=affine.axis)
         self._notes.constant(kind, value, back, affine, node, tensor)
         self._insert(build, node, after=False, origin=[node])
         return back
@@ -281,7 +295,9 @@ class Placement:
         self._context.stats.added.update(node.op_type for node in build.nodes)
 
 
-def _constants_of(build: Builder, affine: Affine) -> tuple[ir.Value, ir.Value]:
+def _constants_of(build: Builder, affine: Affine) -> list[ir.Value]:
+    """Scale and zero point; the scale alone of 8-bit floats."""
     scale = build.const("scale", affine.scale, ir.DataType.FLOAT)
-    zero = build.const("zero_point", affine.zero_point, affine.qtype.dtype)
-    return scale, zero
+    if affine.qtype.floating:
+        return [scale]
+    return [scale, build.const("zero_point", affine.zero_point, affine.qtype.dtype)]

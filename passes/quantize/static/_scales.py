@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,7 @@ import onnx_ir as ir
 from onnxopt.analysis.facts import Facts
 from onnxopt.quantization.affine import Affine, Array, from_range
 from onnxopt.quantization.table import Weighted
-from onnxopt.quantization.types import QType
+from onnxopt.quantization.types import QType, qtype
 
 if TYPE_CHECKING:
     from ._plan import Plan
@@ -40,12 +40,26 @@ class Scheme:
     symmetric: bool
     correct_bias: bool = False
 
+    @property
+    def floating(self) -> bool:
+        """Whether values are stored as 8-bit floats."""
+        return self.weights.floating
 
-RangeOf = Callable[[ir.Value], tuple[float, float]]
+    @property
+    def widened(self) -> Scheme:
+        """The same with activations in 16 bits."""
+        return replace(self, activations=qtype("s16" if self.activations.signed else "u16"))
+
+
+RangeOf = Callable[[ir.Value, QType], tuple[float, float]]
 
 
 def activation_scales(
-    facts: Facts, plan: Plan, scheme: Scheme, range_of: RangeOf
+    facts: Facts,
+    plan: Plan,
+    scheme: Scheme,
+    range_of: RangeOf,
+    wide: Collection[ir.Value] = (),
 ) -> dict[ir.Value, Affine]:
     """Chooses how each quantised value is stored.
 
@@ -53,16 +67,17 @@ def activation_scales(
         facts: Constants.
         plan: What is quantised.
         scheme: How.
-        range_of: Gives the range of a value that is worth storing.
+        range_of: Gives the range of a value that is worth storing in a type.
+        wide: Values that get 16 bits.
 
     Returns:
         By value; those that share a scale share the object.
     """
     roots: dict[ir.Value, Affine] = {}
     for root in plan.roots:
-        low, high = range_of(root)
+        own = scheme.widened if root in wide else scheme
         limits = limits_of(facts, plan.absorbed.get(root))
-        roots[root] = activation_scale((low, high), limits, scheme)
+        roots[root] = activation_scale(range_of(root, own.activations), limits, own)
     return {value: roots[root] for value, root in plan.tensors.items()}
 
 

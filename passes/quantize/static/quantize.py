@@ -17,12 +17,12 @@ import onnx_ir as ir
 from onnxopt.errors import UsageError
 from onnxopt.io.identity import identity
 from onnxopt.pipeline.base import Context, Pass
-from onnxopt.quantization.methods import needs, parse_method
+from onnxopt.quantization.methods import EVEN, needs, parse_method
 from onnxopt.quantization.ranges import choose_range
 from onnxopt.quantization.record import Record
 from onnxopt.quantization.statistics import Statistics, load
 from onnxopt.quantization.table import Quantization
-from onnxopt.quantization.types import qtype
+from onnxopt.quantization.types import QType, qtype
 from onnxopt.quantization.wants import Wants
 from onnxopt.rewrite.editor import where
 from onnxopt.rewrite.scopes import differentiates
@@ -30,16 +30,19 @@ from onnxopt.rewrite.scopes import differentiates
 from .._selection import Selection
 from ._correction import channel_means, channel_wants
 from ._drowned import leave_out_drowned
+from ._floats import table_for
 from ._notes import Notes, joined
 from ._parts import Part, name_apart, parts_of, reached
 from ._place import RULE, Placement
 from ._plan import MARKS, Plan
 from ._scales import Scheme, activation_scales
 from ._unseen import leave_out
+from ._wide import selected, wide_roots
 
 _FIRST_BY_CHANNEL = 13
 _FIRST = 10
 _FIRST_BY_BLOCK = 21
+_FIRST_WITHOUT_ZERO = 21
 _FOUR = (ir.DataType.INT4, ir.DataType.UINT4)
 
 
@@ -48,7 +51,7 @@ class Quantize(Pass):
     """Quantises weights and activations with scales from calibration data.
 
     Attributes:
-        activations: Their type, such as ``u8``; the target's by default.
+        activations: Their type, such as ``u8``; the target's by default. 8-bit floats (``fp8``) go together, at what has weights only.
         weights: Their type, such as ``s8``; the target's by default.
         bits: Bits of weights that are used; 0 for all.
         granularity: ``channel`` or ``tensor``, of weights; the target's by default.
@@ -57,6 +60,7 @@ class Quantize(Pass):
         bias_correct: Whether what rounding weights adds on average is taken off biases.
         include: Names, operators and patterns to quantise alone, ``;`` between.
         exclude: Names, operators and patterns to leave as they are, ``;`` between.
+        wide: Names, operators and patterns around which activations have 16 bits, ``;`` between.
         stats: A file of statistics to use instead of calibration data.
 
     Example: y = Conv(x, w) -> y = DequantizeLinear(QuantizeLinear(Conv(DequantizeLinear(QuantizeLinear(x)), DequantizeLinear(w as int8))))
@@ -75,6 +79,7 @@ class Quantize(Pass):
     bias_correct: bool = False
     include: str = ""
     exclude: str = ""
+    wide: str = ""
     stats: str = ""
 
     def run(self, context: Context) -> int:
@@ -86,13 +91,17 @@ class Quantize(Pass):
             UsageError: There is no calibration data, an option means nothing here, or the model is quantised already.
         """
         table = context.target.quantize or Quantization()
-        graph = context.model.graph
         scheme = self._scheme(table)
+        table = table_for(table, scheme)
+        graph = context.model.graph
         method = self.method or table.method
-        parse_method(method)
+        _check_method(method, scheme)
         selection = Selection.of(self.include, self.exclude)
         selection.check(graph.all_nodes())
-        _refuse(context.model, scheme)
+        wide = selected(self.wide, scheme)
+        if wide is not None:
+            wide.check(graph.all_nodes())
+        _refuse(context.model, scheme, wide is not None)
         parts = parts_of(context, table, selection)
         _report(context, [part.plan for part in parts])
         wanted = any(part.plan.integer for part in parts)
@@ -123,13 +132,14 @@ class Quantize(Pass):
     def _place(
         self, context: Context, part: Part, statistics: Statistics, scheme: Scheme, method: str
     ) -> Record:
-        def range_of(value: ir.Value) -> tuple[float, float]:
+        def range_of(value: ir.Value, kind: QType) -> tuple[float, float]:
             seen = statistics.tensors[value.name or ""]
             one_sided = seen.low >= 0.0 or seen.high <= 0.0
             balanced = scheme.symmetric and not one_sided
-            return choose_range(seen, method, scheme.activations, balanced)
+            return choose_range(seen, method, kind, balanced)
 
-        scales = activation_scales(context.facts, part.plan, scheme, range_of)
+        wide = wide_roots(selected(self.wide, scheme), part.planner, part.plan)
+        scales = activation_scales(context.facts, part.plan, scheme, range_of, wide)
         means = channel_means(part.plan, statistics) if self.bias_correct else None
         notes = Notes(part.plan, scales, statistics.tensors)
         Placement(context, part.graph, part.planner, part.plan, scales, scheme, notes, means).run()
@@ -145,6 +155,10 @@ class Quantize(Pass):
                 raise UsageError(f"cannot use {self.bits} bits of {weights.name}")
             weights = weights.narrowed(self.bits)
         activations = qtype(self.activations or table.activations)
+        if activations.floating != weights.floating:
+            raise UsageError(
+                "8-bit floats are multiplied with 8-bit floats only: give both types as fp8"
+            )
         channels = granularity == "channel"
         return Scheme(activations, weights, channels, self.symmetric, self.bias_correct)
 
@@ -167,13 +181,23 @@ class Quantize(Pass):
         return context.observe(context.model, wants)
 
 
-def _refuse(model: ir.Model, scheme: Scheme) -> None:
+def _check_method(method: str, scheme: Scheme) -> None:
+    if parse_method(method).name in EVEN and scheme.floating:
+        raise UsageError(
+            f"{method} reckons with steps of equal size, which fp8 does not have: choose minmax, moving-average "
+            "or percentile:99.99"
+        )
+
+
+def _refuse(model: ir.Model, scheme: Scheme, wide: bool) -> None:
     if differentiates(model):
         raise UsageError("the model differentiates itself, so that its nodes must stay as they are")
     version = model.opset_imports.get("", model.opset_imports.get("ai.onnx", 0))
     least = _FIRST_BY_CHANNEL if scheme.by_channel else _FIRST
-    if scheme.activations.bits == 16 or scheme.weights.dtype in _FOUR:
+    if wide or scheme.activations.bits == 16 or scheme.weights.dtype in _FOUR:
         least = _FIRST_BY_BLOCK
+    if scheme.floating:
+        least = _FIRST_WITHOUT_ZERO
     if version < least:
         what = "scales by channel" if least == _FIRST_BY_CHANNEL else "this quantisation"
         raise UsageError(

@@ -11,7 +11,7 @@ from onnxopt.errors import UsageError
 from onnxopt.quantization.blocks import Scheme
 from onnxopt.quantization.types import QType, qtype
 
-TYPES = ("s4", "u4", "s8", "u8")
+TYPES = ("s4", "u4", "s8", "u8", "fp8")
 FREE = ("rtn", "hqq", "mse")
 CALIBRATED = ("gptq", "hmse")
 _LEAST_BLOCK = 16
@@ -23,7 +23,7 @@ class Request:
     """How weights are stored.
 
     Attributes:
-        qtype: The integer type.
+        qtype: The type they are stored as.
         block: Rows that share a scale; None where all of a column do.
         whole: Whether all columns share a scale too.
         symmetric: Whether 0 is the middle of the type.
@@ -44,7 +44,7 @@ class Request:
         """The opset from which DequantizeLinear takes this."""
         if self.block is not None or self.qtype.bits < 8:
             return _FOR_BLOCKS
-        if dtype == ir.DataType.FLOAT16:
+        if dtype == ir.DataType.FLOAT16 or self.qtype.floating:
             return _FOR_HALF
         return _FOR_ALL if self.whole else _FOR_CHANNELS
 
@@ -60,6 +60,10 @@ def read(type_: str, block: str, method: str, symmetric: bool) -> Request:
     if method not in (*FREE, *CALIBRATED):
         known = ", ".join((*FREE, *CALIBRATED))
         raise UsageError(f"no method {method!r} to quantise weights; there are: {known}")
+    if type_ == "fp8" and (method == "hqq" or not symmetric):
+        raise UsageError(
+            "8-bit floats have no zero points: give symmetric=true, and a method other than hqq"
+        )
     whole = block == "tensor"
     if whole and method != "rtn":
         raise UsageError(f"{method} needs scales by block or channel; give a block, or method=rtn")

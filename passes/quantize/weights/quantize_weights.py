@@ -57,7 +57,7 @@ class QuantizeWeights(Pass):
     """Stores constant weights of MatMul and Gemm as integers, by block, channel or tensor.
 
     Attributes:
-        type: ``s4``, ``u4``, ``s8`` or ``u8``.
+        type: ``s4``, ``u4``, ``s8``, ``u8`` or ``fp8`` (E4M3, which no kernel reads: it is read back as floats).
         block: How many rows of K share a scale (a power of two from 16 up), ``channel`` or ``tensor``.
         method: ``rtn`` (round to nearest), ``mse`` (narrows ranges), ``hqq`` (without data, spares outliers), or with
             calibration data ``hmse`` and ``gptq``.

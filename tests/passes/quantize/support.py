@@ -16,9 +16,12 @@ from onnxopt.io import from_proto, to_proto
 from onnxopt.pipeline.manager import Manager, Outcome, Settings
 from onnxopt.quantization.statistics import Statistics
 from onnxopt.quantization.wants import Wants
+from onnxopt.runtime.cpu import weight_bits
 from onnxopt.targets.load import load_target
 
 Feed = Mapping[str, np.ndarray]
+BITS = weight_bits("CPUExecutionProvider")
+"""Of signed weights, with which this processor's kernels do not saturate."""
 
 
 class Observer:
@@ -48,7 +51,9 @@ class Observer:
 def quantise(
     model: onnx.ModelProto, feeds: Sequence[Feed], options: str = "", target: str = "ort-cpu"
 ) -> Outcome:
-    """Runs the pass ``quantize``."""
+    """Runs the pass ``quantize``; for ort-cpu with as many bits of weights as this processor's kernels do not saturate with."""
+    if target == "ort-cpu" and not any(word in options for word in ("bits=", "weights=")):
+        options = ",".join(filter(None, (options, f"bits={BITS}")))
     text = f"quantize{{{options}}}" if options else "quantize"
     settings = Settings(target=load_target(target), observe=Observer(feeds))
     outcome = Manager(settings).run(

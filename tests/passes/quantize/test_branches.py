@@ -76,7 +76,7 @@ def test_branches_compute_what_they_did(tmp_path: Path, taken: bool) -> None:
         for p in (proto, changed)
     )
     noise = float(np.square(got - want).sum() / np.square(want).sum())
-    assert 0.0 < noise < 1e-3
+    assert 0.0 < noise < 2e-3  # with 7 bits of weights where the processor takes no more
 
 
 def test_values_of_one_name_in_both_branches(tmp_path: Path) -> None:

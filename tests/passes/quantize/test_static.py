@@ -89,7 +89,7 @@ def test_names_and_metadata_survive() -> None:
 
 def test_weights_are_stored_in_bytes_and_the_bias_in_steps_of_both_scales() -> None:
     model = network("y = Conv(x, w, b)", w=conv(4, 3), b=rng.normal(size=4).astype(np.float32))
-    result = checked(quantise(model, images()))
+    result = checked(quantise(model, images(), "bits=8"))
     stored = {i.name: onnx.numpy_helper.to_array(i) for i in result.graph.initializer}
     weight = next(a for a in stored.values() if a.shape == (4, 3, 3, 3))
     bias = next(a for n, a in stored.items() if a.dtype == np.int32)
@@ -239,3 +239,34 @@ def test_only_ranges_are_observed_where_they_suffice() -> None:
     assert not any(wants.histogram for wants in asked.values())
     Manager(settings).run(lambda: ir.from_proto(model), "quantize{method=mse}")
     assert all(wants.histogram for wants in observer.asked[1].values())
+
+
+def test_what_a_wide_layer_reads_and_makes_has_16_bits() -> None:
+    model, feeds = residual(21), images()
+    result = checked(quantise(model, feeds, 'wide="c"', "generic"))
+    types = {i.name: i.data_type for i in result.graph.initializer}
+    kinds = {
+        n.input[0]: types[n.input[2]] for n in result.graph.node if n.op_type == "QuantizeLinear"
+    }
+    assert kinds == {
+        name: onnx.TensorProto.UINT16 if name in ("r", "c") else onnx.TensorProto.UINT8
+        for name in kinds
+    }
+    assert {"r", "c", "x"} <= set(kinds)
+    narrow = checked(quantise(model, feeds, "", "generic"))
+    for feed in feeds:
+        want = run(model, feed)[0]
+        assert snr(want, run(result, feed)[0]) > snr(want, run(narrow, feed)[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "opset", "message"),
+    [
+        ('wide="nope"', 21, "nothing to include is called 'nope'"),
+        ('wide="c"', 17, "begins with opset 21"),
+        ('wide="c",activations=u16', 21, "activations are u16 everywhere"),
+    ],
+)
+def test_wide_layers_that_cannot_be(options: str, opset: int, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        quantise(residual(opset), images(1), options, "generic")
