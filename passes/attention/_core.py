@@ -1,4 +1,5 @@
-"""Scaled dot-product attention, read off its formula: ``softmax(s q k^T + mask) v`` over ``[batch, heads, sequence, width]``.
+"""Scaled dot-product attention, read off its formula: ``softmax(s q k^T + mask) v`` over ``[batch, heads, sequence, width]``,
+or over ``[batch * heads, sequence, width]``.
 
 Exporters differ in where they scale (the scores, the queries, or queries and keys) and in whether they guard
 against rows that are masked entirely (``softmax`` of nothing but ``-inf`` is NaN, which they replace by zero). Both
@@ -33,7 +34,7 @@ CONTEXT = op.MatMul(
 
 @dataclass(frozen=True)
 class Core:
-    """One attention, all of whose values are of rank 4.
+    """One attention, all of whose values are of rank 4; or of rank 3, with one axis for batch and heads.
 
     Attributes:
         queries: ``[batch, heads, sequence, width]``, not scaled.
@@ -52,8 +53,12 @@ class Core:
     guarded: bool
 
 
-def core(m: Match) -> Core:
+def core(m: Match, rank: int = 4) -> Core:
     """Reads the attention that `CONTEXT` matched.
+
+    Args:
+        m: The match.
+        rank: That of queries, keys and values, 4 or 3.
 
     Raises:
         Declined: It is not over the last axis, a scale is not one number, or the shapes are not those of attention.
@@ -61,9 +66,9 @@ def core(m: Match) -> Core:
     queries, keys, values = m.value("queries"), m.value("keys"), m.value("values")
     if m.dtype(queries) not in ACTIVATION_TYPES:
         raise Declined("attention is in single or half precision")
-    if {m.rank(v) for v in (queries, keys, values)} != {4}:
-        raise Declined("queries, keys and values are not all of rank 4")
-    if normalize(int(m.attr("softmax", "axis")), 4) != 3:
+    if {m.rank(v) for v in (queries, keys, values)} != {rank}:
+        raise Declined(f"queries, keys and values are not all of rank {rank}")
+    if normalize(int(m.attr("softmax", "axis")), rank) != rank - 1:
         raise Declined("the softmax is not over the last axis")
     scale = _number(m, "factor") / _number(m, "divisor")
     queries, before = _unscaled(m, queries)
@@ -160,18 +165,18 @@ def _unscaled(m: Match, value: ir.Value) -> tuple[ir.Value, float]:
 def _require_mask(m: Match, mask: ir.Value) -> None:
     scores = m.shape(m.node("product").outputs[0])
     shape = m.shape(mask)
-    if len(shape) > 4:
+    if len(shape) > len(scores):
         raise Declined("the mask raises the rank of the scores")
-    aligned = zip(shape, scores[4 - len(shape) :], strict=True)
+    aligned = zip(shape, scores[len(scores) - len(shape) :], strict=True)
     if any(a not in (1, b) for a, b in aligned):
         raise Declined("the mask is not proven to broadcast to the scores")
 
 
 def _require_shapes(m: Match, found: Core) -> None:
     queries, keys, values = (m.shape(v) for v in (found.queries, found.keys, found.values))
-    if queries[:2] != keys[:2] or queries[:2] != values[:2]:
+    if queries[:-2] != keys[:-2] or queries[:-2] != values[:-2]:
         raise Declined("batch and heads of queries, keys and values are not proven to agree")
-    if queries[3] != keys[2] or keys[3] != values[2]:
+    if queries[-1] != keys[-2] or keys[-1] != values[-2]:
         raise Declined("width or length of queries, keys and values are not proven to agree")
 
 

@@ -16,7 +16,6 @@ from ._core import Core, heads_of, known, transposed_of
 TO_FRONT = [0, 2, 1, 3]
 """How heads are moved before the sequence, and back."""
 _KEYS_TO_FRONT = [0, 2, 3, 1]
-_KEYS_TURNED = [0, 1, 3, 2]
 
 
 def joined(m: Match, value: ir.Value, perm: list[int]) -> ir.Value | None:
@@ -116,10 +115,12 @@ def unrepeated(m: Match, value: ir.Value) -> tuple[ir.Value, int]:
 
 
 def parted_keys(m: Match, build: Builder, found: Core) -> ir.Value:
-    """Returns keys as ``[batch, heads, total, width]``."""
+    """Returns keys as ``[batch, heads, total, width]``, or of rank 3 likewise."""
+    rank = m.rank(found.keys)
+    turned = [*range(rank - 2), rank - 1, rank - 2]
     moved = transposed_of(m, found.keys)
     if moved is not None:
         # What turns the keys is taken back, or done the other way round.
         source, perm = moved
-        return build_transpose(build, source, [perm[i] for i in _KEYS_TURNED])
-    return build_transpose(build, found.keys, _KEYS_TURNED)
+        return build_transpose(build, source, [perm[i] for i in turned])
+    return build_transpose(build, found.keys, turned)

@@ -15,16 +15,21 @@ import onnx_ir as ir
 
 from onnxopt.rewrite import Builder, Declined, Match, Skip, op, rule
 
+from .._forms import build_transpose
 from ..lower._kernels import MICROSOFT, require_kernel
 from ._core import CONTEXT, Core, core, heads_of, known, may_mask_rows
-from ._layout import join, joined_keys_and_values, joined_queries, parted_keys, unrepeated
+from ._layout import TO_FRONT, join, joined_keys_and_values, joined_queries, parted_keys, unrepeated
 from ._masks import floored, full_mask, zero_masked_rows
 
 JOINED = op.Reshape(op.Transpose(CONTEXT, perm=[0, 2, 1, 3], bind="moved"), "shape", bind="joined")
 """The pattern: attention, and its heads joined."""
+_JOINED_BEHIND = op.Reshape(
+    op.Transpose(CONTEXT, perm=[2, 0, 1, 3], bind="moved"), "shape", bind="joined"
+)
+"""The same where the sequence comes before the batch afterwards."""
 
 
-@rule(JOINED)
+@rule(JOINED, _JOINED_BEHIND)
 def fuse_attention(m: Match, build: Builder) -> ir.Value | Skip:
     """Fuse scaled dot-product attention into ``Attention``.
 
@@ -64,7 +69,7 @@ def _attention(
     return build.op("Attention", *inputs, *mask, scale=found.scale, **attributes)
 
 
-@rule(JOINED)
+@rule(JOINED, _JOINED_BEHIND)
 def lower_attention(m: Match, build: Builder) -> ir.Value | Skip:
     """Fuse scaled dot-product attention into onnxruntime's ``MultiHeadAttention``.
 
@@ -107,7 +112,9 @@ def finish(m: Match, build: Builder, found: Core, made: ir.Value) -> ir.Value:
     wanted = m.shape(m.node("joined").outputs[0])
     context = m.shape(m.node("context").outputs[0])
     width = heads_of(m, found.values) * known(context[3], "the width of a head")
-    if wanted == (context[0], context[2], width):
+    first, second, *_ = m.attr("moved", "perm") if m.has("moved") else TO_FRONT
+    made = build_transpose(build, made, [0, 1, 2] if first == 0 else [1, 0, 2])
+    if wanted == (context[first], context[second], width):
         return made
     return build.like(m.node("joined"), made, _target(m))
 
