@@ -13,6 +13,8 @@ _FOLD = (
     "share-shape-arithmetic, fold-constants, fold, decide-branches, inline-branches, unroll-loops"
 )
 _TIDY = "eliminate-common-subexpressions, remove-dead-nodes"
+# A convolution that was moved may be multiplied into a product; what is turned around there comes after.
+_ORDER = "move-conv-before-resize, merge-conv-into-matmul, reorder"
 # Large patterns come last: all that they are made of is in its simplest form then.
 _JOIN = f"fuse-group-query-attention, attention, deduplicate-initializers, {_TIDY}"
 # What fusing patterns would no longer know.
@@ -21,7 +23,7 @@ _LATE = "merge-parallel-slices"
 PIPELINES = {
     "O0": "",
     "O1": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify{{exact-only=true}}, {_TIDY})*, {_LATE}, {_CLEAN}",
-    "O2": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify, fuse, fuse-unrolled-lstm, merge-projections, {_TIDY})*, {_JOIN}, {_LATE}, {_CLEAN}",
+    "O2": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify, fuse, {_ORDER}, fuse-unrolled-lstm, merge-projections, {_TIDY})*, {_JOIN}, {_LATE}, {_CLEAN}",
     # Only where the target has the operator, and where it is measured faster.
     "O3": "O2, pack-attention, prune-initializers",
 }

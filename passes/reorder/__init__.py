@@ -1,0 +1,1 @@
+"""Compute the same maps in another order, where that takes less work."""
