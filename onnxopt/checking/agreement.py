@@ -30,8 +30,8 @@ def min_top1_agreement(subject: Subject, limit: float) -> Finding:
     if not shares:
         raise CannotMeasure("no float output has two entries along its last axis to choose from")
     name = min(shares, key=lambda output: shares[output])
-    kind = "generated samples" if subject.generated else "samples"
-    detail = f"output {name!r}, {quality.samples} {kind}"
+    kind = "generated sample" if subject.generated else "sample"
+    detail = f"output {name!r}, {quality.samples} {kind}{'s' * (quality.samples != 1)}"
     return Finding(shares[name], shares[name] >= limit, detail)
 
 

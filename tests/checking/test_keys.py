@@ -187,7 +187,7 @@ def test_top1_counts_on_the_samples_given(tmp_path: Path) -> None:
     text = models.BUILD.replace("{1,-2,3,", "{3,-2,1,")
     feeds = [{"x": np.eye(4, dtype=np.float32)}]
     found = judged(tmp_path, "min_top1_agreement", 0.75, text, feeds=feeds)
-    assert (found.status, found.value, found.detail) == ("passed", 0.75, "output 'y', 1 samples")
+    assert (found.status, found.value, found.detail) == ("passed", 0.75, "output 'y', 1 sample")
     assert judged(tmp_path, "min_top1_agreement", 0.76, text, feeds=feeds).status == "failed"
 
 
