@@ -50,7 +50,8 @@ def check_build(build: Source, budget: Budget, against: Source | None, settings:
     if against is None:
         budget.require_reference()
     subject = Subject(build, against, _completed(settings, budget))
-    subject.summary  # noqa: B018 - a build that cannot be read is an error whatever is asked for
+    for origin in (subject.build, subject.taken):
+        origin.peek()  # what cannot be read is an error whatever is asked for
     verdicts = tuple(_judged(subject, budget, key) for key in budget.limits)
     return Check(
         subject.label,

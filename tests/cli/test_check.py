@@ -99,7 +99,7 @@ def test_samples_that_do_not_fit_are_refused(run: Run, folder: Path, good: Path)
 
 
 def test_models_that_cannot_be_read_are_errors(run: Run, good: Path, folder: Path) -> None:
-    (folder / "b.toml").write_text("max_bytes_ratio = 1.0")
+    (folder / "b.toml").write_text("max_nodes = 9")
     refusal(run("check", "no.onnx", "--budget", "b.toml", "--against", good), 3)
     refusal(run("check", good, "--budget", "b.toml", "--against", "no.onnx"), 3)
 
