@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 from . import _deferred
 
 if TYPE_CHECKING:
-    from .api import Result, bisect, compare, convert, inspect, load, optimize, quantize, save
+    from .api import (
+        Result,
+        bisect,
+        check,
+        compare,
+        convert,
+        inspect,
+        load,
+        optimize,
+        quantize,
+        save,
+    )
     from .errors import (
         MismatchError,
         ModelError,
@@ -30,6 +41,7 @@ _HOME = {
         (
             "Result",
             "bisect",
+            "check",
             "compare",
             "convert",
             "inspect",
@@ -53,6 +65,7 @@ __all__ = [
     "RuntimeMissingError",
     "UsageError",
     "bisect",
+    "check",
     "compare",
     "convert",
     "inspect",

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     import onnx
 
     from .analysis.summary import Summary
+    from .checking.verdict import Check
     from .runtime.validation import Validation
 
     Source = str | os.PathLike[str] | onnx.ModelProto | ir.Model
     Path_ = str | os.PathLike[str]
 
-__all__ = ["Result", "bisect", "compare", "convert", "inspect", "load", "optimize", "save"]
+__all__ = ["Result", "bisect", "check", "compare", "convert", "inspect", "load", "optimize", "save"]
 
 
 def optimize(
@@ -337,6 +338,54 @@ def compare(
         custom_op_libraries=custom_op_libraries,
         timeout_s=timeout,
     )
+
+
+def check(
+    source: Source,
+    budget: Path_ | Mapping[str, Any],
+    *,
+    against: Source | None = None,
+    feeds: Sequence[Mapping[str, Any]] | None = None,
+    inputs: Sequence[Path_] = (),
+    providers: Sequence[str] | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    custom_op_libraries: Sequence[str] = (),
+    timeout: float = 600.0,
+    progress: Callable[[str], None] | None = None,
+) -> Check:
+    """Holds a build against a budget: sizes, versions, closeness, speed.
+
+    Args:
+        source: The build.
+        budget: A TOML file, or what would be in it, such as ``{"max_bytes": 5_000_000, "min_cosine": 0.99}``.
+        against: The model to compare with, for keys that compare.
+        feeds: Samples to run: arrays by input name. Those that the budget names by default, else generated ones.
+        inputs: Files or folders of samples to run.
+        providers: Execution providers; the one that the budget requires by default, else CPU, and CUDA where present.
+        rtol: Relative tolerance of the key ``validation``; follows from the types by default.
+        atol: Absolute tolerance of the key ``validation``; follows from the types by default.
+        custom_op_libraries: Shared libraries of custom operators.
+        timeout: Seconds each part may take: running the first model, running the second.
+        progress: Gets the name of each stage as it begins.
+
+    Returns:
+        A verdict for each key. What cannot be measured has failed, with the reason; nothing is raised for it.
+
+    Raises:
+        UsageError: The budget is none, a key compares and ``against`` is missing, samples do not fit.
+        ModelError: A model cannot be read or is invalid.
+    """
+    from .checking.budget import read_budget
+    from .checking.run import check_build
+    from .checking.subject import Settings
+
+    check_lists(inputs=inputs, providers=providers, custom_op_libraries=custom_op_libraries)
+    check_amounts(rtol=rtol, atol=atol, timeout=timeout)
+    settings = Settings(
+        feeds, inputs, providers, rtol, atol, custom_op_libraries, timeout, progress
+    )
+    return check_build(source, read_budget(budget), against, settings)
 
 
 def inspect(source: Source, *, dims: Mapping[str, int] | None = None) -> Summary:

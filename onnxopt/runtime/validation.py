@@ -28,6 +28,7 @@ class OutputResult:
         worst_sample: index of the sample with the largest error.
         detail: what differs, in words; '' when nothing does.
         peak: largest finite magnitude in the reference.
+        incomparable: it differs in some sample in what no ratio expresses: its shape or type, NaN or infinity.
     """
 
     name: str
@@ -43,6 +44,7 @@ class OutputResult:
     worst_sample: int = 0
     detail: str = ""
     peak: float = 0.0
+    incomparable: bool = False
 
 
 @dataclass

@@ -72,6 +72,7 @@ def _entry(job: Job, run: Run, diff: OutputDiff, number: int) -> OutputResult:
         diff.elements,
         worst_sample=number,
         peak=f.peak,
+        incomparable=bool(diff.problem or f.special),
     )
     if floor is not None and not math.isinf(floor.worst.snr_db):
         entry.noise_snr_db = floor.worst.snr_db
@@ -113,6 +114,7 @@ def _merge(known: OutputResult, entry: OutputResult) -> OutputResult:
         differing=known.differing + entry.differing,
         elements=known.elements + entry.elements,
         peak=max(known.peak, entry.peak),
+        incomparable=known.incomparable or entry.incomparable,
     )
 
 

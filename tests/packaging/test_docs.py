@@ -11,6 +11,8 @@ import click
 import onnx
 import pytest
 
+from onnxopt.checking.budget import read_budget
+from onnxopt.checking.keys import KEYS
 from onnxopt.cli import program
 from onnxopt.cli.program import COMMANDS
 from onnxopt.pipeline.registry import registry
@@ -105,3 +107,24 @@ def test_example_of_a_pass_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     result = onnxopt.optimize(model, passes='rename-graph{to="other"}', validate=False)
     assert result.model.graph.name == "other"
+
+
+def test_example_of_a_budget_has_every_key(tmp_path: Path) -> None:
+    [text] = blocks(ROOT / "docs" / "check.md", "toml")
+    (tmp_path / "budget.toml").write_text(text)
+    (tmp_path / "samples.npz").touch()
+    assert list(read_budget(tmp_path / "budget.toml").limits) == list(KEYS)
+
+
+def test_example_of_a_workflow_gives_the_action_what_it_takes() -> None:
+    yaml = pytest.importorskip("yaml")
+    workflow, hooks = (yaml.safe_load(text) for text in blocks(ROOT / "docs" / "ci.md", "yaml"))
+    takes = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    steps = [s for s in workflow["jobs"]["build"]["steps"] if s["uses"].startswith("OWNER/")]
+    assert [step["with"]["command"] for step in steps] == ["optimize", "check"]
+    for step in steps:
+        assert set(step["with"]) <= set(takes)
+    known = {hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    assert {hook["id"] for repo in hooks["repos"] for hook in repo["hooks"]} <= known
+    page = (ROOT / "docs" / "ci.md").read_text()
+    assert [name for name in takes if f"`{name}`" not in page] == []

@@ -41,7 +41,7 @@ class Tally:
         r = np.where(usable, r, 0.0)
         c = np.where(usable, c, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
-            error = np.abs(c - r)
+            error = np.asarray(np.abs(c - r))  # of scalars numpy makes no array
             error[np.isnan(error)] = np.inf
             self._signal += float(np.vdot(r, r))
             self._noise += float(np.vdot(error, error))

@@ -37,6 +37,12 @@ def test_another_shape_counts_as_zeros() -> None:
     assert (found.cosine, found.least_cosine, found.top1) == (0.5, 0.0, 0.5)
 
 
+def test_scalars_are_compared() -> None:
+    found = tallied((3.0, 3.0), (4.0, 4.5))
+    assert found.snr_db == pytest.approx(20.0)
+    assert (found.max_abs, found.top1) == (0.5, None)
+
+
 def test_noise_and_signal_are_summed_over_samples() -> None:
     found = tallied(([[10.0, 0.0]], [[10.0, 1.0]]), ([[0.0, 10.0]], [[1.0, 10.0]]))
     assert found.snr_db == pytest.approx(20.0)

@@ -1,0 +1,1 @@
+"""Budgets, measurements and their reports."""
