@@ -21,6 +21,6 @@ _LATE = "merge-parallel-slices"
 PIPELINES = {
     "O0": "",
     "O1": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify{{exact-only=true}}, {_TIDY})*, {_LATE}, {_CLEAN}",
-    "O2": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify, fuse, fuse-unrolled-lstm, merge-projections, {_TIDY})*, {_JOIN}, {_LATE}, {_CLEAN}",
+    "O2": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify, fuse, fuse-unrolled-lstm, fuse-unrolled-gru, merge-projections, {_TIDY})*, {_JOIN}, {_LATE}, {_CLEAN}",
     "O3": "O2",
 }

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
 
 from onnxopt.analysis.facts import Facts
 
+from .._identity import content_key, kind_key, quick_key
 from ._channels import Array
-from ._linear import Block, Linear, Shift, last_span, read_linear, through_split
+from ._linear import Block, Linear, Shift, last_span, read_linear, through_cut
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,18 @@ class Gate:
         """The size of the hidden state."""
         return self.hidden.outputs.size
 
+    def with_tensors(self, same: Callable[[ir.TensorProtocol], ir.TensorProtocol]) -> Gate:
+        """Returns the gate with each tensor replaced by what stands for those equal to it."""
+
+        def block(b: Block) -> Block:
+            return replace(b, tensor=same(b.tensor))
+
+        def shifts(of: tuple[Shift, ...]) -> tuple[Shift, ...]:
+            return tuple(replace(s, tensor=same(s.tensor)) for s in of)
+
+        data, hidden = block(self.data), block(self.hidden)
+        return Gate(data, hidden, shifts(self.shifts), shifts(self.hidden_shifts), self.negated)
+
     def weight(self, block: Block) -> Array:
         """Reads a weight as the operator wants it."""
         return -block.read() if self.negated else block.read()
@@ -57,7 +70,7 @@ def activated(facts: Facts, value: ir.Value, op_type: str) -> Linear | None:
     if part is None:
         return None
     nodes = []
-    cut = through_split(facts, value, part)
+    cut = through_cut(facts, value, part)
     if cut is not None:
         split, value, part = cut
         nodes.append(split)
@@ -86,3 +99,23 @@ def gate_of(
     if left is None or right is None or len(linear.products) != 2 or linear.others:
         return None
     return Gate(left, right, tuple(linear.shifts), negated=negated)
+
+
+class EqualTensors:
+    """Finds one tensor for all that are equal, reading none unless another has its type and dims."""
+
+    def __init__(self) -> None:
+        self._of: dict[ir.TensorProtocol, ir.TensorProtocol] = {}
+        self._kinds: dict[Hashable, list[ir.TensorProtocol]] = {}
+
+    def one(self, tensor: ir.TensorProtocol) -> ir.TensorProtocol:
+        """Returns the first tensor seen that is equal."""
+        if tensor not in self._of:
+            alike = self._kinds.setdefault(kind_key(tensor), [])
+            self._of[tensor] = next((t for t in alike if _equal(t, tensor)), tensor)
+            alike.append(tensor)
+        return self._of[tensor]
+
+
+def _equal(one: ir.TensorProtocol, other: ir.TensorProtocol) -> bool:
+    return quick_key(one) == quick_key(other) and content_key(one) == content_key(other)

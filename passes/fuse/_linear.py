@@ -13,9 +13,10 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxopt.analysis.facts import Facts
-from onnxopt.rewrite.matcher import Matcher
-from onnxopt.rewrite.pattern import op
+from onnxopt.rewrite import Declined, Match, op
+from onnxopt.rewrite.matcher import Bindings, Matcher
 
+from .._forms import slice_ranges
 from ._channels import Array
 
 _MOST_NODES = 32
@@ -99,7 +100,7 @@ class Linear:
         return found[0] if len(found) == 1 else None
 
 
-def last_span(facts: Facts, value: ir.Value) -> Span | None:
+def last_span(facts: Facts, value: ir.Value | None) -> Span | None:
     """Returns the whole last axis of a matrix, None where its size is not known, or the rank is not 2."""
     shape = facts.shape(value)
     if shape is None or len(shape) != 2 or not isinstance(shape[1], int):
@@ -107,23 +108,42 @@ def last_span(facts: Facts, value: ir.Value) -> Span | None:
     return Span(0, shape[1])
 
 
-def through_split(
-    facts: Facts, value: ir.Value, part: Span
-) -> tuple[ir.Node, ir.Value, Span] | None:
+def through_cut(facts: Facts, value: ir.Value, part: Span) -> tuple[ir.Node, ir.Value, Span] | None:
     """Follows a piece of a matrix cut along its last axis back to the matrix.
 
     Returns:
-        The ``Split``, the matrix and the part of it; None where ``value`` is no such piece.
+        The node that cuts, the matrix and the part of it; None where ``value`` is no such piece.
     """
     node = value.producer()
-    if node is None or node.op_type != "Split" or node.domain != "" or node.inputs[0] is None:
+    if node is None or node.domain != "" or node.op_type not in ("Split", "Slice"):
         return None
-    axis = node.attributes.get_int("axis", 0)
+    source = node.inputs[0]
+    first = (
+        _first_of_split(facts, value) if node.op_type == "Split" else _first_of_slice(facts, node)
+    )
+    if source is None or first is None:
+        return None
+    return node, source, Span(first + part.first, first + part.last)
+
+
+def _first_of_split(facts: Facts, value: ir.Value) -> int | None:
+    node = value.producer()
+    assert node is not None
     pieces = [last_span(facts, v) for v in node.outputs]
-    if axis not in (1, -1) or None in pieces:
+    if node.attributes.get_int("axis", 0) not in (1, -1) or None in pieces:
         return None
-    before = sum(piece.size for piece in pieces[: value.index() or 0] if piece is not None)
-    return node, node.inputs[0], Span(before + part.first, before + part.last)
+    return sum(piece.size for piece in pieces[: value.index() or 0] if piece is not None)
+
+
+def _first_of_slice(facts: Facts, node: ir.Node) -> int | None:
+    whole = last_span(facts, node.inputs[0])
+    try:
+        ranges = slice_ranges(Match(node, Bindings(), facts), node)
+    except Declined:
+        return None
+    if whole is None or len(ranges) != 1 or ranges[0].axis not in (1, -1) or ranges[0].step != 1:
+        return None
+    return range(whole.size)[ranges[0].start :].start
 
 
 def read_linear(facts: Facts, value: ir.Value, part: Span) -> Linear:
@@ -137,7 +157,7 @@ def read_linear(facts: Facts, value: ir.Value, part: Span) -> Linear:
 
 
 def _read(facts: Facts, value: ir.Value, part: Span, found: Linear) -> None:
-    cut = through_split(facts, value, part)
+    cut = through_cut(facts, value, part)
     if cut is not None:
         split, value, part = cut
         found.nodes.append(split)
@@ -153,41 +173,43 @@ def _read(facts: Facts, value: ir.Value, part: Span, found: Linear) -> None:
 
 
 def _read_sum(facts: Facts, node: ir.Node, part: Span, found: Linear) -> None:
-    shape = facts.shape(node.outputs[0])
     terms = [v for v in node.inputs if v is not None]
-    shifts = [_shift(facts, v, shape[-1] if shape else None, part) for v in terms]
-    constant = [facts.const_tensor(v) is not None for v in terms]
-    if any(
-        (is_constant and shift is None) or (not is_constant and facts.shape(v) != shape)
-        for v, shift, is_constant in zip(terms, shifts, constant, strict=True)
-    ):
+    if not all(_is_term(facts, v, node.outputs[0]) for v in terms):
         found.others.append((node.outputs[0], part))
         return
     found.nodes.append(node)
-    for term, shift in zip(terms, shifts, strict=True):
-        if shift is not None:
-            found.shifts.append(shift)
-        else:
-            _read(facts, term, part, found)
+    for term in terms:
+        _read_term(facts, term, part, found)
 
 
-def _shift(facts: Facts, value: ir.Value, width: object, part: Span) -> Shift | None:
-    """Reads a constant row as wide as what it is added to."""
-    tensor, shape = facts.const_tensor(value), facts.static_shape(value)
-    if tensor is None or not shape or shape[-1] != width or any(d != 1 for d in shape[:-1]):
-        return None
-    return Shift(tensor, part) if len(shape) <= 2 else None
+def _is_term(facts: Facts, value: ir.Value, total: ir.Value) -> bool:
+    """Whether a value is a constant row as wide as the sum it is added to, or a matrix like the sum."""
+    shape, of_total = facts.shape(value), facts.shape(total)
+    if shape is None or of_total is None:
+        return False
+    if facts.const_tensor(value) is None:
+        return shape == of_total
+    return 1 <= len(shape) <= 2 and shape[-1] == of_total[-1] and all(d == 1 for d in shape[:-1])
+
+
+def _read_term(facts: Facts, value: ir.Value, part: Span, found: Linear) -> None:
+    tensor = facts.const_tensor(value)
+    if tensor is None:
+        _read(facts, value, part, found)
+    else:
+        found.shifts.append(Shift(tensor, part))
 
 
 def _read_product(facts: Facts, node: ir.Node, part: Span, found: Linear) -> None:
     result, source, matrix = node.outputs[0], node.inputs[0], node.inputs[1]
-    whole = last_span(facts, result)
-    tensor = facts.const_tensor(matrix)
-    shape = facts.static_shape(matrix)
-    given = node.inputs[2] if len(node.inputs) > 2 else None
-    shift = None if whole is None or given is None else _shift(facts, given, whole.size, part)
-    plain = node.op_type == "MatMul" or any(True for _ in Matcher(facts).match(_GEMM, node))
+    added = node.inputs[2] if len(node.inputs) > 2 else None
+    whole, tensor, shape = (
+        last_span(facts, result),
+        facts.const_tensor(matrix),
+        facts.static_shape(matrix),
+    )
     turned = 0 if node.op_type == "MatMul" else node.attributes.get_int("transB", 0)
+    plain = node.op_type == "MatMul" or any(True for _ in Matcher(facts).match(_GEMM, node))
     if (
         tensor is None
         or shape is None
@@ -196,17 +218,15 @@ def _read_product(facts: Facts, node: ir.Node, part: Span, found: Linear) -> Non
         or whole is None
         or not plain
         or turned is None
-        or (given is not None and shift is None)
+        or not (added is None or _is_term(facts, added, result))
     ):
         found.others.append((result, part))
         return
     found.nodes.append(node)
-    if shift is not None:
-        found.shifts.append(shift)
-    flipped = not turned
-    width = shape[0] if flipped else shape[1]
-    for data, columns in _sources(facts, source, Span(0, width), found):
-        found.products.append((data, Block(tensor, flipped, part, columns)))
+    if added is not None:
+        _read_term(facts, added, part, found)
+    for data, columns in _sources(facts, source, Span(0, shape[1 if turned else 0]), found):
+        found.products.append((data, Block(tensor, not turned, part, columns)))
 
 
 def _sources(
