@@ -23,7 +23,7 @@ _LATE = "merge-parallel-slices"
 PIPELINES = {
     "O0": "",
     "O1": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify{{exact-only=true}}, {_TIDY})*, {_LATE}, {_CLEAN}",
-    "O2": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify, fuse, {_ORDER}, fuse-unrolled-lstm, merge-projections, {_TIDY})*, {_JOIN}, {_LATE}, {_CLEAN}",
+    "O2": f"{_PREPARE}, {_CLEAN}, ({_FOLD}, simplify, fuse, {_ORDER}, fuse-unrolled-lstm, fuse-unrolled-gru, merge-projections, {_TIDY})*, {_JOIN}, {_LATE}, {_CLEAN}",
     # Only where the target has the operator, and where it is measured faster.
     "O3": "O2, pack-attention, prune-initializers",
 }

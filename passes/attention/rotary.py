@@ -34,7 +34,7 @@ def lower_rotary_embedding(m: Match, build: Builder) -> ir.Value | Skip:
     require_kernel(m, "RotaryEmbedding", m.dtype(x))
     heads = known(m.shape(x)[1], "the number of heads")
     width = known(m.shape(x)[3], "the width of a head")
-    rows = _rows(m, build, cosine)
+    rows = counted_rows(build, cosine.angles)
     tables = [_table(build, wave, width // 2) for wave in (cosine, sine)]
     together = joined(m, x, TO_FRONT)
     if together is None:
@@ -50,9 +50,9 @@ def _table(build: Builder, wave: Wave, half: int) -> ir.Value:
     return build.op("Reshape", rebuilt(build, wave), build.ints("table", [-1, half]))
 
 
-def _rows(m: Match, build: Builder, wave: Wave) -> ir.Value:
-    """Counts the rows of the tables, ``[batch, sequence]``."""
-    shape = build.op("Shape", wave.angles)
+def counted_rows(build: Builder, angles: ir.Value) -> ir.Value:
+    """Counts the rows of the tables, ``[batch, sequence]`` for angles ``[batch, sequence, width / 2]``."""
+    shape = build.op("Shape", angles)
     size = build.op(
         "Slice", shape, build.ints("start", [0]), build.ints("end", [2]), build.ints("axes", [0])
     )

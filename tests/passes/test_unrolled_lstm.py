@@ -70,6 +70,35 @@ def test_fuses(tail: str, outputs: str) -> None:
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
 
 
+def _separate(t: int, data: str, hidden: str, state: str) -> str:
+    """A step with a product for each gate, without biases for the data, and the state's product written first."""
+    body = ""
+    for i, gate in enumerate("ifgo"):
+        body += f"""
+        x{gate}{t} = MatMul({data}, w{gate}) h{gate}{t} = Gemm<transB=1>({hidden}, r{gate}, b{gate})
+        s{gate}{t} = Add(h{gate}{t}, x{gate}{t}) {gate}{t} = {"Tanh" if i == 2 else "Sigmoid"}(s{gate}{t})
+        """
+    return f"""{body}
+    m{t} = Mul({state}, f{t}) n{t} = Mul(g{t}, i{t}) c{t} = Add(n{t}, m{t}) u{t} = Tanh(c{t}) h{t} = Mul(u{t}, o{t})
+    """
+
+
+def test_fuses_a_product_for_each_gate() -> None:
+    names = [("h", "c"), *((f"h{t}", f"c{t}") for t in range(5))]
+    body = "".join(_separate(t, f"x{t}", *names[t]) for t in range(5))
+    before = _model(body, f"float[N,{SIZE}] h4, float[N,{SIZE}] c4")
+    rng = np.random.default_rng(4)
+    for gate in "ifgo":
+        for name, shape in (("w", (WIDTH, SIZE)), ("r", (SIZE, SIZE)), ("b", (1, SIZE))):
+            array = rng.standard_normal(shape).astype(np.float32)
+            before.graph.initializer.append(onnx.numpy_helper.from_array(array, name + gate))
+    after = support.result(support.optimise(before, "fuse-unrolled-lstm"))
+    assert support.op_types(after.graph)["LSTM"] == 1
+    feeds = _feeds()
+    for want, got in zip(run_small(before, feeds), run_small(after, feeds), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("body", "outputs", "reason"),
     [
@@ -85,6 +114,19 @@ def test_fuses(tail: str, outputs: str) -> None:
             + _step(4, "x4", "h3", "c3"),
             f"float[N,{SIZE}] h4",
             "a result is read before the last step",
+        ),
+        (
+            _unrolled() + "y = Neg(q1)",
+            f"float[N,{SIZE}] h4, float[N,{SIZE}] y",
+            "a gate is read by others",
+        ),
+        (
+            _unrolled(3)
+            + "z = MatMul(q1, back)"
+            + _step(3, "z", "h2", "c2")
+            + _step(4, "x4", "h3", "c3"),
+            f"float[N,{SIZE}] h4",
+            "a gate is read by others",
         ),
         (_unrolled(3), f"float[N,{SIZE}] h2", None),
         (
