@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import _deferred
 
 if TYPE_CHECKING:
-    from .api import Result, bisect, compare, convert, inspect, load, optimize, quantize, save
+    from .api import Result, bisect, compare, convert, diff, inspect, load, optimize, quantize, save
     from .errors import (
         MismatchError,
         ModelError,
@@ -32,6 +32,7 @@ _HOME = {
             "bisect",
             "compare",
             "convert",
+            "diff",
             "inspect",
             "load",
             "optimize",
@@ -55,6 +56,7 @@ __all__ = [
     "bisect",
     "compare",
     "convert",
+    "diff",
     "inspect",
     "load",
     "optimize",

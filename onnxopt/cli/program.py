@@ -14,7 +14,17 @@ import click
 from .. import __version__
 from .faults import INTERRUPTED, PIPE_CLOSED, describe
 
-COMMANDS = ("optimize", "convert", "quantize", "compare", "inspect", "passes", "targets", "bisect")
+COMMANDS = (
+    "optimize",
+    "convert",
+    "quantize",
+    "compare",
+    "diff",
+    "inspect",
+    "passes",
+    "targets",
+    "bisect",
+)
 DEBUG = "onnxopt.debug"
 
 
@@ -124,7 +134,7 @@ def _fail(line: str, status: int) -> int:
     name="onnxopt",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=(
-        "Exit codes: 0 done; 1 the results do not match; 2 usage; 3 the model cannot be read, is "
+        "Exit codes: 0 done; 1 the results do not match, the models differ; 2 usage; 3 the model cannot be read, is "
         "invalid or cannot be written; 4 the runtime or a provider is missing."
     ),
 )
