@@ -141,10 +141,13 @@ class Account:
             return ("folded", "what reads it reads a constant now")
         if now and all(self._after.read(value) in read for value in now):
             return ("removed", "what reads it reads its input now")
-        return (
-            "removed",
-            "what read it reads another value now" if now else "what read it is gone",
-        )
+        if now:
+            return ("removed", "what read it reads another value now")
+        inside = set(region)
+        users = {user for node in region for user in self._users(node)} - inside
+        kinds = {self._causes[user][0] for user in users if user in self._causes}
+        fates = sorted("fused" if kind == "absorbed" else kind for kind in kinds) or ["replaced"]
+        return ("removed", f"only nodes that are {' or '.join(fates)} read it")
 
     def _read_now(self, region: list[ir.Node]) -> Iterator[ir.Value]:
         """Yields what nodes of the second model read where the first model's read a region's results."""

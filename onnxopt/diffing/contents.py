@@ -12,12 +12,14 @@ from collections.abc import Hashable
 
 import onnx_ir as ir
 
-from onnxopt.io.stored import MappedTensor, file_pieces
+from onnxopt.errors import ModelError
+from onnxopt.io.stored import MappedTensor
 from onnxopt.io.tensors import chunks, content_digest, file_region, same_bytes
 
 _SMALL_BYTES = 1024
 _SAMPLES = 8
 _SAMPLE_BYTES = 64
+_PIECE_BYTES = 256 << 10
 
 
 class Contents:
@@ -78,8 +80,22 @@ def _places(length: int) -> list[int]:
 def _equal(a: ir.TensorProtocol, b: ir.TensorProtocol) -> bool:
     if not (isinstance(a, MappedTensor) and isinstance(b, MappedTensor)):
         return same_bytes(a, b)
-    here, there = (a.file, a.offset, a.length), (b.file, b.offset, b.length)
-    if here == there:
+    if a.file == b.file and a.offset == b.offset:
         return True
-    pairs = zip(file_pieces(*here), file_pieces(*there), strict=True)
-    return a.length == b.length and all(left == right for left, right in pairs)
+    with a.file.open() as here, b.file.open() as there:
+        return _equal_regions((here, a.offset), (there, b.offset), a.length)
+
+
+def _equal_regions(a: tuple[int, int], b: tuple[int, int], length: int) -> bool:
+    """Compares regions of two open files, by pieces that stay in the processor's cache."""
+    left, right = bytearray(_PIECE_BYTES), bytearray(_PIECE_BYTES)
+    for start in range(0, length, _PIECE_BYTES):
+        size = min(_PIECE_BYTES, length - start)
+        for (descriptor, offset), buffer in ((a, left), (b, right)):
+            if size < len(buffer):
+                del buffer[size:]
+            if os.preadv(descriptor, [buffer], offset + start) != size:
+                raise ModelError("a file of weights changed while it was read")
+        if left != right:
+            return False
+    return True

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Sequence
 import onnx_ir as ir
 
 from .pairs import Pairs
-from .side import Side, is_constant_node
+from .side import Side
 from .signature import bodies, is_commutative, operator
 
 _NOTHING = 0
@@ -91,7 +91,7 @@ class Ascent:
         """Walks through a graph whose inputs stand for ``arguments``."""
         for value, argument in zip(graph.inputs, arguments, strict=True):
             self.tokens[value] = self._of(argument)
-        for node in graph:
+        for node in self._side.computing(graph):
             self._node(node, 0)
 
     def read(self, value: ir.Value | None) -> int:
@@ -133,8 +133,6 @@ class Ascent:
         return self._of(("constant of", dtype, dims))
 
     def _node(self, node: ir.Node, depth: int) -> None:
-        if is_constant_node(node):
-            return
         read = [self.read(value) for value in node.inputs]
         while read and read[-1] == _NOTHING:
             read.pop()
@@ -160,7 +158,7 @@ class Ascent:
     def _body(self, graph: ir.Graph, depth: int) -> Hashable:
         for position, value in enumerate(graph.inputs):
             self.tokens[value] = self._of(("bound", depth, position))
-        for node in graph:
+        for node in self._side.computing(graph):
             self._node(node, depth)
         return tuple(self.read(value) for value in graph.outputs)
 
@@ -213,9 +211,8 @@ class _Descent:
         self.keys: dict[ir.Node, Hashable] = {}
         for value, result in zip(graph.outputs, results, strict=True):
             self._results[value].append(result)
-        for node in reversed(graph):
-            if not is_constant_node(node):
-                self._node(node)
+        for node in reversed(side.computing(graph)):
+            self._node(node)
 
     def _node(self, node: ir.Node) -> None:
         made = [self._made_of(value) for value in node.outputs]

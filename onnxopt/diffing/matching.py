@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from .hashing import Hasher, Level
+from .neighbours import Key, Spreading
 from .pairs import Pairs
-from .side import Side, is_constant_node
+from .side import Side
 from .signature import bodies, operator
 
 _TELLING_BYTES = 64
@@ -76,21 +77,34 @@ class Matcher:
             if self.pairs.add_equal(*pick, (), in_order=False):
                 self._settle(scope, Level.EXACT)
         self._settle(scope, Level.KIND)
-        self._settle(scope, Level.LOOSE)
+        while self._spread(scope, self.a.sign, self.b.sign):
+            self._settle(scope, Level.KIND)
+        while (
+            self._spread(scope, operator, operator)
+            or self._settle(scope, Level.LOOSE)
+            or self._spread(scope, operator, operator, bridging=True)
+        ):
+            pass
 
     def _open(self, scope: Scope) -> tuple[list[ir.Node], list[ir.Node]]:
         """The nodes that are in no pair yet."""
-        a, b = (
-            [node for node in graph if node not in self.pairs and not is_constant_node(node)]
-            for graph in (scope.a, scope.b)
-        )
+        a = [node for node in self.a.computing(scope.a) if node not in self.pairs]
+        b = [node for node in self.b.computing(scope.b) if node not in self.pairs]
         return a, b
 
-    def _settle(self, scope: Scope, level: Level) -> None:
+    def _spread(self, scope: Scope, key_a: Key, key_b: Key, *, bridging: bool = False) -> int:
+        a, b = self._open(scope)
+        if not (a and b):
+            return 0
+        spreading = Spreading(self.pairs, set(a), set(b), key_a, key_b)
+        return spreading.bridge() if bridging else spreading.run()
+
+    def _settle(self, scope: Scope, level: Level) -> int:
+        before = len(self.pairs)
         while True:
             a, b = self._open(scope)
             if not (a and b) or not self._step(scope, level, set(a), set(b)):
-                return
+                return len(self.pairs) - before
 
     def _step(self, scope: Scope, level: Level, a: set[ir.Node], b: set[ir.Node]) -> int:
         up_a = self.hasher.up(self.a, scope.a, level, scope.arguments[0]).keys

@@ -83,17 +83,20 @@ class Joining:
         self.regions = Regions()
         for node in (*gone, *new):
             self.regions.add(node)
-        self._within(gone)
-        self._within(new)
+        self._within(gone, a)
+        self._within(new, b)
         for node in new:
             for other in (*self._declared(node), *self._same_use(node), *self._same_result(node)):
                 self.regions.join(node, other)
 
-    def _within(self, nodes: list[ir.Node]) -> None:
+    def _within(self, nodes: list[ir.Node], side: Side) -> None:
+        """Joins nodes that read each other; arithmetic on sizes is not part of what computes with tensors."""
         for node in nodes:
             for value in node.inputs:
                 producer = None if value is None else value.producer()
-                if producer is not None and producer in self.regions:
+                if producer is None or producer not in self.regions:
+                    continue
+                if side.is_size(node) == side.is_size(producer):
                     self.regions.join(node, producer)
 
     def declared(self, node: ir.Node) -> list[ir.Node]:

@@ -36,6 +36,9 @@ class Side:
         """Names of dims that mean the same in both models."""
         self._signs: dict[ir.Node, Sign] = {}
         self._attributes: dict[ir.Node, dict[str, Hashable]] = {}
+        self._constants: dict[ir.Value, ir.TensorProtocol | None] = {}
+        self._known: dict[ir.Value, Hashable] = {}
+        self._computing: dict[ir.Graph, list[ir.Node]] = {}
         self._scopes = _scopes(model)
 
     def attributes(self, node: ir.Node) -> dict[str, Hashable]:
@@ -59,7 +62,9 @@ class Side:
 
     def constant(self, value: ir.Value) -> ir.TensorProtocol | None:
         """Returns the tensor that a value always is; None for what is computed or given."""
-        return constant_of(value)
+        if value not in self._constants:
+            self._constants[value] = constant_of(value)
+        return self._constants[value]
 
     def sparse(self, value: ir.Value) -> Hashable:
         """Returns the sparse tensor that a value always is, or None."""
@@ -67,6 +72,11 @@ class Side:
 
     def known(self, value: ir.Value) -> Hashable:
         """Returns what a small integer tensor holds, in numbers and in dims that both models name; else None."""
+        if value not in self._known:
+            self._known[value] = self._holds(value)
+        return self._known[value]
+
+    def _holds(self, value: ir.Value) -> Hashable:
         content = self.facts.content(value)
         if content is None:
             return None
@@ -80,6 +90,16 @@ class Side:
         content = self.facts.content(value)
         cells = content if isinstance(content, tuple) else (content,)
         return all(isinstance(cell, int) for cell in cells)
+
+    def is_size(self, node: ir.Node) -> bool:
+        """Whether a node only computes small integers that follow from dims."""
+        return all(self.facts.content(value) is not None for value in node.outputs)
+
+    def computing(self, graph: ir.Graph) -> list[ir.Node]:
+        """Returns the nodes of a graph that do more than hold a tensor."""
+        if graph not in self._computing:
+            self._computing[graph] = [node for node in graph if not is_constant_node(node)]
+        return self._computing[graph]
 
     def all_nodes(self) -> Iterator[ir.Node]:
         """Yields every node, those of bodies and functions included."""
