@@ -25,14 +25,24 @@ class Account:
         pairs: All pairs.
         before: What the values of the first model are.
         after: What those of the second are.
+        outputs: By an output of a graph of the second model those of the first that are the same.
     """
 
-    def __init__(self, a: Side, b: Side, pairs: Pairs, before: Ascent, after: Ascent) -> None:
+    def __init__(
+        self,
+        a: Side,
+        b: Side,
+        pairs: Pairs,
+        before: Ascent,
+        after: Ascent,
+        outputs: dict[ir.Value, list[ir.Value]],
+    ) -> None:
         self._a = a
         self._b = b
         self._pairs = pairs
         self._before = before
         self._after = after
+        self._outputs = outputs
         self._there = set(after.tokens.values())
         self._causes: dict[ir.Node, Cause] = {}
         self.absorbed: dict[ir.Node, list[ir.Node]] = {}
@@ -46,7 +56,7 @@ class Account:
             new: The same of the second.
         """
         made = [node for node in new if not self._folded(self._b, self._after, node)]
-        joining = Joining(self._a, self._b, self._pairs, gone, made)
+        joining = Joining(self._a, self._b, self._pairs, gone, made, self._outputs)
         for node in self._pairs.before:
             named = [n for n in joining.declared(node) if n not in self._causes]
             self._absorb(node, named)
@@ -55,7 +65,7 @@ class Account:
             if cause is not None:
                 self._causes[node] = cause
         open_nodes = [node for node in gone if node not in self._causes]
-        joining = Joining(self._a, self._b, self._pairs, open_nodes, made)
+        joining = Joining(self._a, self._b, self._pairs, open_nodes, made, self._outputs)
         found = [change for nodes in joining.regions.sets() for change in self._region(nodes)]
         found += [
             Change(kind, (self._a.place(node),), (), (why,))
@@ -86,9 +96,8 @@ class Account:
             return ("folded", "its value is a constant")
         if node.op_type in _PASSING and node.domain == "":
             return ("removed", "it passes its input on")
-        if all(
-            self._before.tokens.get(value) in self._there for value in node.outputs if value.uses()
-        ):
+        read = [value for value in node.outputs if value.uses() or value.is_graph_output()]
+        if all(self._before.tokens.get(value) in self._there for value in read):
             return ("merged", "another node computes the same")
         causes = {self._causes[user][0] for user in users if user in self._causes}
         everywhere = not kept and all(user in self._causes for user in users)
@@ -98,9 +107,9 @@ class Account:
         return None
 
     def _folded(self, side: Side, ascent: Ascent, node: ir.Node) -> bool:
-        if all(value in ascent.constants for value in node.outputs if value.uses()):
-            return any(value.uses() or value.is_graph_output() for value in node.outputs)
-        return all(side.is_known_number(value) for value in node.outputs)
+        """Whether everything that is read of a node is the same in every run."""
+        read = [value for value in node.outputs if value.uses() or value.is_graph_output()]
+        return bool(read) and all(v in ascent.constants or side.is_known_number(v) for v in read)
 
     def _users(self, node: ir.Node) -> list[ir.Node]:
         return [user for value in node.outputs for user, _ in value.uses()]

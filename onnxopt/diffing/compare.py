@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 import onnx_ir as ir
@@ -94,9 +94,11 @@ class _Comparison:
     def nodes(self) -> Nodes:
         """Tells what happened to every node."""
         before, after = self._tokens(self._a, 0), self._tokens(self._b, 1)
+        if self._anywhere(before, after):
+            before, after = self._tokens(self._a, 0), self._tokens(self._b, 1)
         homes = {scope.a: scope.b for scope in self._scopes}
         judge = Judge(self._a, self._b, self.pairs, before, after, homes)
-        account = Account(self._a, self._b, self.pairs, before, after)
+        account = Account(self._a, self._b, self.pairs, before, after, self._outputs())
         gone, new = self._lonely(self._a), self._lonely(self._b)
         changes = account.changes(gone, new)
         unchanged = renamed = 0
@@ -115,6 +117,24 @@ class _Comparison:
         changes = gathered(changes)
         same, constants = constant_changes(self._a, self._b)
         return Nodes(unchanged + same, renamed, tuple(_in_order([*changes, *constants])))
+
+    def _anywhere(self, before: Ascent, after: Ascent) -> int:
+        """Pairs what computes the same in other graphs, and returns the number of pairs."""
+        keys = (
+            {node: ascent.keys.get(node) for node in self._lonely(side)}
+            for side, ascent in ((self._a, before), (self._b, after))
+        )
+        return self.pairs.add_equal(*keys, ())
+
+    def _outputs(self) -> dict[ir.Value, list[ir.Value]]:
+        """By an output of a graph of the second model those of the first that are the same."""
+        found: dict[ir.Value, list[ir.Value]] = defaultdict(list)
+        for scope in self._scopes:
+            there = dict(zip(scope.results[1], scope.b.outputs, strict=True))
+            for result, value in zip(scope.results[0], scope.a.outputs, strict=True):
+                if result in there:
+                    found[there[result]].append(value)
+        return found
 
     def _lonely(self, side: Side) -> list[ir.Node]:
         return [n for n in side.all_nodes() if n not in self.pairs and not is_constant_node(n)]

@@ -71,13 +71,20 @@ class Joining:
         pairs: All pairs.
         gone: Nodes of the first model to be accounted for.
         new: Nodes of the second model that are in no pair.
+        outputs: By an output of a graph of the second model those of the first that are the same.
     """
 
     def __init__(
-        self, a: Side, b: Side, pairs: Pairs, gone: list[ir.Node], new: list[ir.Node]
+        self,
+        a: Side,
+        b: Side,
+        pairs: Pairs,
+        gone: list[ir.Node],
+        new: list[ir.Node],
+        outputs: dict[ir.Value, list[ir.Value]],
     ) -> None:
         self._pairs = pairs
-        self._outputs = list(zip(a.model.graph.outputs, b.model.graph.outputs, strict=False))
+        self._outputs = outputs
         self._named = _by_name(gone)
         self._results = {v.name: n for n in gone for v in n.outputs if v.name}
         self.regions = Regions()
@@ -113,9 +120,8 @@ class Joining:
                 before = self._pairs.before.get(user)
                 if before is not None and position < len(before.inputs):
                     yield from self._gone(before.inputs[position])
-            for old, new in self._outputs:
-                if new is value:
-                    yield from self._gone(old)
+            for old in self._outputs.get(value, ()):
+                yield from self._gone(old)
 
     def _same_result(self, node: ir.Node) -> Iterator[ir.Node]:
         for value in node.outputs:
