@@ -45,6 +45,7 @@ class Account:
         self._outputs = outputs
         self._there = set(after.tokens.values())
         self._causes: dict[ir.Node, Cause] = {}
+        self._fates: dict[ir.Node, str] = {}
         self.absorbed: dict[ir.Node, list[ir.Node]] = {}
         """By a node of the second model that is in a pair the other nodes it does the work of."""
 
@@ -64,9 +65,10 @@ class Account:
             cause = None if node in self._causes else self._certain(node)
             if cause is not None:
                 self._causes[node] = cause
+                self._fates[node] = cause[0]
         open_nodes = [node for node in gone if node not in self._causes]
         joining = Joining(self._a, self._b, self._pairs, open_nodes, made, self._outputs)
-        found = [change for nodes in joining.regions.sets() for change in self._region(nodes)]
+        found = self._regions(list(joining.regions.sets()))
         found += [
             Change(kind, (self._a.place(node),), (), (why,))
             for node in gone
@@ -84,6 +86,7 @@ class Account:
     def _absorb(self, into: ir.Node, nodes: list[ir.Node]) -> None:
         for node in nodes:
             self._causes[node] = ("absorbed", "")
+            self._fates[node] = "fused"
             self.absorbed.setdefault(into, []).append(node)
 
     def _certain(self, node: ir.Node) -> Cause | None:
@@ -114,20 +117,28 @@ class Account:
     def _users(self, node: ir.Node) -> list[ir.Node]:
         return [user for value in node.outputs for user, _ in value.uses()]
 
-    def _region(self, nodes: list[ir.Node]) -> list[Change]:
-        before = [node for node in nodes if node.graph is not None and self._is_old(node)]
-        after = [node for node in nodes if not self._is_old(node)]
-        if before and after:
-            kind = "fused" if len(after) < len(before) else "replaced"
-            return [self._change(kind, before, after)]
-        if after:
-            return [self._added(n) for n in after]
-        into = self._taken_over(before)
-        if into is not None:
-            self._absorb(into, before)
-            return []
-        kind, why = self._replacement(before)
-        return [Change(kind, (self._a.place(node),), (), (why,)) for node in before]
+    def _regions(self, regions: list[list[ir.Node]]) -> list[Change]:
+        """Accounts for nodes that belong together: first where something stands in their place."""
+        found: list[Change] = []
+        left: list[list[ir.Node]] = []
+        for nodes in regions:
+            before = [node for node in nodes if self._is_old(node)]
+            after = [node for node in nodes if not self._is_old(node)]
+            into = None if after else self._taken_over(before)
+            if before and after:
+                kind = "fused" if len(after) < len(before) else "replaced"
+                self._fates.update(dict.fromkeys(before, kind))
+                found.append(self._change(kind, before, after))
+            elif after:
+                found += [self._added(node) for node in after]
+            elif into is not None:
+                self._absorb(into, before)
+            else:
+                left.append(before)
+        for region in left:
+            kind, why = self._replacement(region)
+            found += [Change(kind, (self._a.place(node),), (), (why,)) for node in region]
+        return found
 
     def _is_old(self, node: ir.Node) -> bool:
         return node in self._before.keys
@@ -154,8 +165,7 @@ class Account:
             return ("removed", "what read it reads another value now")
         inside = set(region)
         users = {user for node in region for user in self._users(node)} - inside
-        kinds = {self._causes[user][0] for user in users if user in self._causes}
-        fates = sorted("fused" if kind == "absorbed" else kind for kind in kinds) or ["replaced"]
+        fates = sorted({self._fates[user] for user in users if user in self._fates}) or ["removed"]
         return ("removed", f"only nodes that are {' or '.join(fates)} read it")
 
     def _read_now(self, region: list[ir.Node]) -> Iterator[ir.Value]:

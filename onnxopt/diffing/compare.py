@@ -120,11 +120,9 @@ class _Comparison:
 
     def _anywhere(self, before: Ascent, after: Ascent) -> int:
         """Pairs what computes the same in other graphs, and returns the number of pairs."""
-        keys = (
-            {node: ascent.keys.get(node) for node in self._lonely(side)}
-            for side, ascent in ((self._a, before), (self._b, after))
-        )
-        return self.pairs.add_equal(*keys, ())
+        old = {node: before.keys.get(node) for node in self._lonely(self._a)}
+        new = {node: after.keys.get(node) for node in self._lonely(self._b)}
+        return self.pairs.add_equal(old, new, ())
 
     def _outputs(self) -> dict[ir.Value, list[ir.Value]]:
         """By an output of a graph of the second model those of the first that are the same."""

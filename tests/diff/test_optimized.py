@@ -116,4 +116,4 @@ def test_onnxruntime(name: str, level: str, tmp_path: Path) -> None:
 
 def assert_of_a_peer(found: ModelDiff) -> None:
     accounted(found)
-    assert found.nodes.unchanged >= found.after.nodes * 0.6
+    assert found.nodes.unchanged >= found.after.nodes * 0.4
