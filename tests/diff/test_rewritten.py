@@ -80,3 +80,16 @@ def test_functions(seed: int) -> None:
 def test_equal_nodes_and_dead_nodes() -> None:
     text = "g (float[N] x) => (float[N] y) { a = Sin (x) b = Sin (x) d = Cos (x) y = Sub (a, b) }"
     assert_same(parse(text), seed=3)
+
+
+def test_renamed_inputs_and_outputs_are_all_that_is_told() -> None:
+    text = "g (float[N] {x}, int64[2] {n}) => (float[N] {y}) {{ a = Sin ({x}) {y} = Reshape (a, {n}) }}"
+    before = parse(text.format(x="x", n="n", y="y"))
+    after = rewritten(parse(text.format(x="in1", n="in2", y="out")))
+    found = onnxopt.diff(before, after)
+    assert found.nodes.changes == ()
+    assert [(c.what, c.kind, c.before, c.after) for c in found.interface] == [
+        ("input", "renamed", "x", "in1"),
+        ("input", "renamed", "n", "in2"),
+        ("output", "renamed", "y", "out"),
+    ]
