@@ -23,12 +23,24 @@ if TYPE_CHECKING:
 
     from .analysis.summary import Summary
     from .checking.verdict import Check
+    from .diffing.result import ModelDiff
     from .runtime.validation import Validation
 
     Source = str | os.PathLike[str] | onnx.ModelProto | ir.Model
     Path_ = str | os.PathLike[str]
 
-__all__ = ["Result", "bisect", "check", "compare", "convert", "inspect", "load", "optimize", "save"]
+__all__ = [
+    "Result",
+    "bisect",
+    "check",
+    "compare",
+    "convert",
+    "diff",
+    "inspect",
+    "load",
+    "optimize",
+    "save",
+]
 
 
 def optimize(
@@ -386,6 +398,28 @@ def check(
         feeds, inputs, providers, rtol, atol, custom_op_libraries, timeout, progress
     )
     return check_build(source, read_budget(budget), against, settings)
+
+
+def diff(a: Source, b: Source, *, dims: Mapping[str, int] | None = None) -> ModelDiff:
+    """Tells what changed between two models, by what they compute; nothing is run.
+
+    Args:
+        a: The first model.
+        b: The second, of any origin.
+        dims: Sizes of symbolic dims, by name, to count operations with; 1 by default.
+
+    Returns:
+        What happened to nodes, weights, inputs, outputs and versions; ``different`` is false where only names and the
+        order of nodes differ.
+
+    Raises:
+        ModelError: A model cannot be read or is invalid.
+    """
+    from .diffing import diff_models
+
+    first, second = Origin(a), Origin(b)
+    before, after = first.peek(), second.peek()
+    return diff_models(before, after, file_bytes=(first.size(), second.size()), dims=dims)
 
 
 def inspect(source: Source, *, dims: Mapping[str, int] | None = None) -> Summary:

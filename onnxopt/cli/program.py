@@ -20,6 +20,7 @@ COMMANDS = (
     "quantize",
     "compare",
     "check",
+    "diff",
     "inspect",
     "passes",
     "targets",
@@ -134,7 +135,7 @@ def _fail(line: str, status: int) -> int:
     name="onnxopt",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=(
-        "Exit codes: 0 done; 1 the results do not match, or a budget does not hold; 2 usage; 3 the model cannot be read, is "
+        "Exit codes: 0 done; 1 the results do not match, the models differ, or a budget does not hold; 2 usage; 3 the model cannot be read, is "
         "invalid or cannot be written; 4 the runtime or a provider is missing."
     ),
 )
