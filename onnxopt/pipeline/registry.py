@@ -117,6 +117,7 @@ class Registry:
     def _expand(
         self, steps: tuple[Step, ...], disabled: frozenset[str], inside: tuple[str, ...]
     ) -> Iterator[Step]:
+        self._load_called(steps)
         for step in steps:
             if isinstance(step, Repeat):
                 body = tuple(self._expand(step.body, disabled, inside))
@@ -129,6 +130,12 @@ class Registry:
             elif step.name not in disabled:
                 self.make(step)
                 yield step
+
+    def _load_called(self, steps: tuple[Step, ...]) -> None:
+        """Imports the packages that are steps themselves: what else a pipeline names is often in them."""
+        called = {step.name for step in steps if not isinstance(step, Repeat)}
+        for package in [p for p in self.pending if _last_word(p) in called]:
+            self.load(_last_word(package))
 
     def _pipeline(self, name: str) -> str | None:
         self.load(name)

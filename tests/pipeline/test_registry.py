@@ -117,8 +117,8 @@ def test_threads_wait_for_a_part_that_another_imports(
         ("simplify", {"simplify"}),
         ("(fuse{exact-only=true}, simplify)*2", {"fuse", "simplify"}),
         ("remove-dead-nodes", {"attention", "clean"}),
-        ("O1", {"attention", "clean", "external", "fold", "simplify"}),
-        ("O2", {"attention", "clean", "external", "fold", "fuse", "simplify"}),
+        ("O1", {"attention", "clean", "fold", "simplify"}),
+        ("O2", {"attention", "clean", "fold", "fuse", "reorder", "simplify"}),
     ],
 )
 def test_packages_that_a_pipeline_imports(text: str, expected: set[str]) -> None:

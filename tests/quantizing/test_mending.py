@@ -95,8 +95,7 @@ class _Workshop:
 class _Judge:
     bench: Bench
 
-    def look(self, candidates: Sequence[Path], limit: int = 32) -> list[Quality]:
-        assert limit > 0
+    def look(self, candidates: Sequence[Path], *, few: bool = False) -> list[Quality]:  # noqa: ARG002
         return [self.bench.quality(self.bench.there[path]) for path in candidates]
 
     def holds(self, quality: Quality) -> bool:
