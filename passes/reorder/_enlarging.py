@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from onnxopt.analysis.dims import Dim, evaluate, product
+from onnxopt.analysis.dims import Dim, evaluate, free_symbols, product
 from onnxopt.analysis.facts import Facts
 from onnxopt.rewrite import Builder
 from onnxopt.rewrite.uses import has_one_use
@@ -47,13 +47,15 @@ def enlarging(facts: Facts, value: ir.Value, channels: int) -> Enlarging | None:
     if node is None or node.op_type != "Resize" or node.domain not in ("", "ai.onnx"):
         return None
     data = node.inputs[0]
-    if data is None or not has_one_use(value) or not _even(node):
+    if data is None or not has_one_use(value) or not (_even(node) and _stretches(node)):
         return None
     before, after = facts.shape(data), facts.shape(value)
     if before is None or after is None or len(before) != len(after) or len(before) < 3:
         return None
     if before[:2] != after[:2] or not _fits(facts, node, before[1], channels):
         return None
+    if not free_symbols(product(after[2:])) <= free_symbols(product(before[2:])):
+        return None  # how large the result is depends on what nothing is known of
     factor = min(places(after, size) / max(places(before, size), 1) for size in _SIZES)
     return Enlarging(node, data, factor) if factor >= _LEAST else None
 
@@ -67,6 +69,11 @@ def _even(node: ir.Node) -> bool:
     """Whether the numbers that places are weighted by add up to 1 everywhere."""
     mode = node.attributes.get_string("coordinate_transformation_mode", "half_pixel")
     return mode != "tf_crop_and_resize" and len(node.inputs) > 2
+
+
+def _stretches(node: ir.Node) -> bool:
+    """Whether each axis has a scale of its own, so that channels have no part in those of places."""
+    return node.attributes.get_string("keep_aspect_ratio_policy", "stretch") == "stretch"
 
 
 def _fits(facts: Facts, node: ir.Node, before: Dim, channels: int) -> bool:

@@ -13,11 +13,12 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from onnxopt.analysis.dims import Dim, evaluate
+from onnxopt.analysis.dims import Dim, at_least, evaluate
 from onnxopt.pipeline.base import Array
 from onnxopt.rewrite import Builder, Const, Match, Skip, Var, op, rule
 
 from .._forms import perm_of
+from ._images import ELEMENTWISE, becomes_image, comes_of_image
 
 _FEWER = 2
 _PLACES = 512
@@ -26,16 +27,14 @@ _TURN = [0, 2, 1]
 _FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16)
 _PRODUCT = op.MatMul(Var("x"), Const("w"), bind="product")
 _BIASED = op.Add(_PRODUCT, Const("b"))
-_ELEMENTWISE = op(
-    "Celu", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Relu", "Selu", "Sigmoid", "Softplus", "Tanh"
-)  # fmt: skip
+_ELEMENTWISE = op(*sorted(ELEMENTWISE))
 
 
 @rule(op.Transpose(_BIASED, bind="transpose"), op.Transpose(_PRODUCT, bind="transpose"))
 def transpose_before_matmul(m: Match, build: Builder) -> ir.Value | Skip:
     """Transpose what a ``MatMul`` reads instead of its result, where that has twice as many channels.
 
-    Declines unless a matrix meets many rows in a stack, and for biases that are not one number a column.
+    Declines unless a matrix meets many rows in a stack, which are not none for certain, and for biases that are not one number a column.
 
     Example: Transpose(Add(MatMul(x, w), b)) -> Conv(Transpose(x), w^T, b)
     """
@@ -66,7 +65,8 @@ def transpose_before_matmul(m: Match, build: Builder) -> ir.Value | Skip:
 def transpose_after_matmul(m: Match, build: Builder) -> ir.Value | Skip:
     """Transpose the result of a ``MatMul`` instead of what it reads, where that has twice as many channels.
 
-    Operators on single elements in between, such as ``Gelu``, are computed before. Declines unless a matrix meets many rows in a stack.
+    Operators on single elements in between, such as ``Gelu``, are computed before. Declines unless a matrix meets many rows in a
+    stack, which are not none for certain.
 
     Example: MatMul(Gelu(Transpose(x)), w) -> Transpose(Conv(Gelu(x), w^T))
     """
@@ -91,7 +91,13 @@ def _refusal(m: Match) -> Skip | None:
     if m.dtype("w") not in _FLOATS:
         return Skip("it is not of single or half precision")
     along = places[2] if m.root.op_type == "Transpose" else places[1]
-    return None if _many(along) else Skip("there are too few places for it to matter")
+    if not _many(along):
+        return Skip("there are too few places for it to matter")
+    turned = m.root.outputs[0]
+    image = becomes_image(turned) if m.root.op_type == "Transpose" else comes_of_image(m.value("x"))
+    if not (image or at_least(along, 1)):
+        return Skip("there may be no places at all, for which a convolution fails")
+    return None
 
 
 def _many(places: Dim) -> bool:
