@@ -367,3 +367,16 @@ def test_what_passes_refuse_names_the_model(
     asked = ("--mode", "static", "--method", "minmax", "--calibrate", "x.npz", *options)
     line = refusal(run("quantize", "some.onnx", "-o", "q.onnx", *asked), 2)
     assert line.startswith(f"error: some.onnx: {told}")
+
+
+def test_from_python_files_may_be_paths(folder: Path) -> None:
+    here = Path("x.npz")
+    asked: dict[str, Any] = {"mode": "static", "method": "minmax", **QUIET}
+    onnxopt.quantize(
+        "model.onnx", "a.onnx", calibrate=here, evaluate=here, stats_out=Path("s.json"), **asked
+    )
+    onnxopt.quantize("model.onnx", "b.onnx", stats_in=[Path("s.json")], **asked)
+    assert Path("a.onnx").read_bytes() == Path("b.onnx").read_bytes()
+    write(folder, network(14), "other.onnx")
+    with pytest.raises(UsageError, match=r"s\.json: "):
+        onnxopt.quantize("other.onnx", "c.onnx", stats_in=[Path("s.json")], **asked)
