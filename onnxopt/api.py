@@ -194,8 +194,8 @@ def quantize(
     output: Path_ | None = None,
     *,
     mode: str = "auto",
-    calibrate: str | None = None,
-    evaluate: str | None = None,
+    calibrate: Path_ | None = None,
+    evaluate: Path_ | None = None,
     samples: int | None = None,
     images: Mapping[str, Any] | None = None,
     state: Mapping[str, str] | None = None,
@@ -212,8 +212,8 @@ def quantize(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     wide: Sequence[str] = (),
-    stats_in: Sequence[str] = (),
-    stats_out: str | None = None,
+    stats_in: Sequence[Path_] = (),
+    stats_out: Path_ | None = None,
     max_drop: str | None = None,
     strict_fusion: bool = False,
     budget: float = 180.0,
@@ -267,8 +267,10 @@ def quantize(
     from .quantizing.request import Request, Samples
     from .quantizing.run import quantise
 
-    def reading(text: str | None) -> Samples | None:
-        return None if text is None else Samples(text, samples, images or {}, state or {})
+    def reading(where: Path_ | None) -> Samples | None:
+        if where is None:
+            return None
+        return Samples(os.fspath(where), samples, images or {}, state or {})
 
     request = Request(
         mode=mode,
@@ -286,7 +288,7 @@ def quantize(
         exclude=exclude,
         wide=wide,
         stats_in=stats_in,
-        stats_out=stats_out,
+        stats_out=None if stats_out is None else os.fspath(stats_out),
         max_drop=max_drop,
         strict_fusion=strict_fusion,
         budget=budget,

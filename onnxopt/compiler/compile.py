@@ -171,6 +171,7 @@ def run_pipeline(
         grams=options.grams,
         instruments=() if quiet else _instruments(options),
         reproduce=None if quiet else functools.partial(_write_reproducer, options),
+        label=origin.label,
     )
     with collector_paused():
         outcome = Manager(settings).run(origin.load, pipeline)

@@ -40,21 +40,22 @@ class Origin:
 
     Args:
         source: A path, a ``ModelProto`` or an ``onnx_ir.Model``.
+        label: What messages call it; its path by default.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, label: str = "") -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._fresh: ir.Model | None = None
         self._files: list[Path] | None = None
         if isinstance(source, (str, os.PathLike)):
             self.path = Path(source)
-            self.label = str(source)
+            self.label = label or str(source)
             return
         from ..io import from_source
 
         self._folder = tempfile.TemporaryDirectory(prefix="onnxopt-")
         self.path = Path(self._folder.name) / "model.onnx"
-        self.label = "model in memory"
+        self.label = label or "model in memory"
         save(from_source(source), self.path)
 
     def load(self) -> ir.Model:

@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from ..errors import OnnxoptError
+from ..errors import OnnxoptError, UnobservedError, UsageError
 from ..rewrite.gate import Gate
 from ..rewrite.stats import Stats
 from ..targets.target import GENERIC, Target
@@ -75,6 +75,7 @@ class Settings:
         instruments: Who watches.
         reproduce: Writes a reproducer for a model, the name of the pass that raised, and the rest of
             the pipeline; returns its place, if it could.
+        label: What the model is called in the lines that passes raise; '' to leave it out.
     """
 
     disabled: Collection[str] = ()
@@ -86,6 +87,7 @@ class Settings:
     grams: Grams | None = None
     instruments: Sequence[Instrument] = ()
     reproduce: Callable[[ir.Model, str, str], str | None] | None = None
+    label: str = ""
 
 
 class _PassRaised(Exception):
@@ -172,6 +174,16 @@ class Manager:
         """Builds the pass a step names, without the rules that are disabled."""
         return self._registry.make(call, self._settings.disabled)
 
+    def name_model(self, error: UsageError) -> None:
+        """Has the line of an error that a pass raised begin with the model that it is about; those of statistics name their files."""
+        label = self._settings.label
+        if (
+            label
+            and not isinstance(error, UnobservedError)
+            and not str(error).startswith(f"{label}: ")
+        ):
+            error.args = (f"{label}: {error}",)
+
     def _reproducer(
         self,
         load: Callable[[], ir.Model],
@@ -241,6 +253,9 @@ class _Run:
             changes = step.run(self._context)
             for instrument in self._instruments:
                 instrument.after(step, self._context, changes)
+        except UsageError as error:
+            self._manager.name_model(error)
+            raise
         except OnnxoptError:
             raise
         except Exception as error:

@@ -34,7 +34,7 @@ class Calibration:
         self._options = options
         self._known: dict[str, Statistics] = {}
         self._asked: dict[str, dict[str, Wants]] = {}
-        self._given = load_merged(request.stats_in) if request.stats_in else None
+        self._given = load_merged(map(Path, request.stats_in)) if request.stats_in else None
         self.notes: list[str] = []
         self.interrupted = False
         self._grams = Grams(self._add_up)
@@ -101,7 +101,7 @@ class Calibration:
 
     def _looked_up(self, fingerprint: str, wants: Mapping[str, Wants]) -> Statistics:
         assert self._given is not None
-        files = ", ".join(self._request.stats_in)
+        files = ", ".join(map(str, self._request.stats_in))
         try:
             self._given.check_model(fingerprint)
         except UsageError as error:

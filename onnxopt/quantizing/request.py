@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -124,7 +125,7 @@ class Request:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     wide: Sequence[str] = ()
-    stats_in: Sequence[str] = ()
+    stats_in: Sequence[str | os.PathLike[str]] = ()
     stats_out: str | None = None
     max_drop: str | None = None
     strict_fusion: bool = False

@@ -239,9 +239,10 @@ class _Job:
         if trial.milliseconds is not None:
             account.float_ms, account.quantised_ms = trial.milliseconds
         if account.bits < 8:
+            from ..runtime.cpu import why_fewer
+
             account.notes.append(
-                f"weights use {account.bits} of their 8 bits: this processor has no dot products of 8-bit integers (VNNI), "
-                "and sums of two products in 16 bits would saturate"
+                f"weights use {account.bits} of their 8 bits: {why_fewer()}, and sums of two products in 16 bits would saturate"
             )
         account.notes += self._calibration.notes
         if self._calibration.interrupted:

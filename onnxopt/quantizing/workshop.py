@@ -112,7 +112,7 @@ class Workshop:
         """The optimised model that is quantised, before what only the target knows."""
         self._options.stage("optimising")
         outcome = run_pipeline(self._origin, self.preparing, self._options, quiet=True)
-        return Origin(self._write(outcome.model))
+        return Origin(self._write(outcome.model), self._origin.label)
 
     @functools.cached_property
     def plain(self) -> Path:

@@ -16,18 +16,27 @@ def weight_bits(provider: str) -> int:
     """How many bits of 8-bit weights may be used.
 
     Without dot products of 8-bit integers, kernels for x86 add two products of 8 bits in 16: that saturates at
-    255 * 127 * 2, so one bit of the weights must stay unused.
+    255 * 127 * 2, so one bit of the weights must stay unused. Only Linux tells what there is; elsewhere it is taken for
+    missing, since a bit less rounds more coarsely, and saturation makes results wrong.
 
     Args:
         provider: full provider name.
 
     Returns:
-        7 on such processors, else 8.
+        7 on x86 that is not known to have them, else 8.
     """
     if provider != CPU or platform.machine() not in _X86:
         return 8
-    flags = _flags()
-    return 7 if flags and not any(name in flags for name in _DOT_PRODUCTS) else 8
+    return 8 if any(name in _flags() for name in _DOT_PRODUCTS) else 7
+
+
+def why_fewer() -> str:
+    """What keeps `weight_bits` from all, in words."""
+    if _flags():
+        return "this processor has no dot products of 8-bit integers (VNNI)"
+    return (
+        "this system does not tell whether the processor has dot products of 8-bit integers (VNNI)"
+    )
 
 
 @cache

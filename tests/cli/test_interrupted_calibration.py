@@ -80,6 +80,7 @@ def files(place: Path) -> set[str]:
     return {path.name for path in place.iterdir()} - GIVEN
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_the_same_command_goes_on_from_there(place: Path) -> None:
     process = start(place)
     process.send_signal(signal.SIGINT)
@@ -107,6 +108,7 @@ def test_the_same_command_goes_on_from_there(place: Path) -> None:
     assert (place / "q.onnx").read_bytes() == model
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_one_ends_the_command_and_spoils_nothing(place: Path) -> None:
     """The sample never ends, so that the first is in vain."""
     process = start(place)

@@ -136,6 +136,7 @@ def test_full_disk(folder: Path) -> None:
         assert sorted(p.name for p in folder.iterdir()) == ["big.onnx"]
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_work_leaves_nothing_behind(
     folder: Path, good: Path, number: signal.Signals, code: int

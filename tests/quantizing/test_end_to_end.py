@@ -349,3 +349,34 @@ def test_a_state_of_another_shape_or_type_is_refused_in_one_line(
     assert "state.onnx: --state hn=h" in line
     assert told in line
     assert not (folder / "out.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--opset", "11"), "opset 11 does not have scales by channel"),
+        (("--exclude", "nope"), "nothing to exclude is called 'nope'"),
+        (("--opset", "999"), "cannot convert to opset 999"),
+    ],
+)
+def test_what_passes_refuse_names_the_model(
+    run: Run, folder: Path, options: tuple[str, ...], told: str
+) -> None:
+    """Not the optimised one, which lies in a folder of its own meanwhile."""
+    write(folder, network(12), "some.onnx")
+    asked = ("--mode", "static", "--method", "minmax", "--calibrate", "x.npz", *options)
+    line = refusal(run("quantize", "some.onnx", "-o", "q.onnx", *asked), 2)
+    assert line.startswith(f"error: some.onnx: {told}")
+
+
+def test_from_python_files_may_be_paths(folder: Path) -> None:
+    here = Path("x.npz")
+    asked: dict[str, Any] = {"mode": "static", "method": "minmax", **QUIET}
+    onnxopt.quantize(
+        "model.onnx", "a.onnx", calibrate=here, evaluate=here, stats_out=Path("s.json"), **asked
+    )
+    onnxopt.quantize("model.onnx", "b.onnx", stats_in=[Path("s.json")], **asked)
+    assert Path("a.onnx").read_bytes() == Path("b.onnx").read_bytes()
+    write(folder, network(14), "other.onnx")
+    with pytest.raises(UsageError, match=r"s\.json: "):
+        onnxopt.quantize("other.onnx", "c.onnx", stats_in=[Path("s.json")], **asked)

@@ -110,6 +110,7 @@ def test_fewer_bits_are_told(
     run: Run, monkeypatch: pytest.MonkeyPatch, bits: int, options: list[str], told: bool
 ) -> None:
     monkeypatch.setattr(cpu, "weight_bits", lambda _: bits)
+    monkeypatch.setattr(cpu, "_flags", lambda: frozenset({"avx2"}))
     args = ["model.onnx", "-o", "q.onnx", "--calibrate", "x.npz", "--no-validate"]
     if "static" in options:
         args += ["--method", "minmax"]

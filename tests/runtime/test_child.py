@@ -127,6 +127,7 @@ def _until(condition: Callable[[], bool], seconds: float = 20) -> bool:
     return False
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interruption_leaves_nothing_behind(

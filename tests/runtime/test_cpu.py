@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from onnxopt.runtime import cpu
-from onnxopt.runtime.cpu import weight_bits
+from onnxopt.runtime.cpu import weight_bits, why_fewer
 from onnxopt.runtime.providers import CPU
 
 HASWELL = "fpu sse4_2 fma avx avx2 bmi2"
@@ -74,15 +74,17 @@ def test_other_providers_have_kernels_of_their_own(
 
 
 @pytest.mark.parametrize("text", [None, "", "processor\t: 0\n", "flags\n", "flags\t:\n"])
-def test_where_nothing_is_known_all_bits_are_used(
+def test_where_nothing_is_known_no_saturation_is_risked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None
 ) -> None:
     processor(monkeypatch, tmp_path, "x86_64", text)
-    assert weight_bits(CPU) == 8
+    assert weight_bits(CPU) == 7
+    assert why_fewer().startswith("this system does not tell whether")
 
 
 def test_the_file_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     processor(monkeypatch, tmp_path, "x86_64", listed(HASWELL))
     assert weight_bits(CPU) == 7
+    assert why_fewer().startswith("this processor has no dot products")
     (tmp_path / "cpuinfo").write_text(listed(f"{HASWELL} avx_vnni"), encoding="utf-8")
     assert weight_bits(CPU) == 7

@@ -156,7 +156,8 @@ def _layout(shape: Sequence[Dim]) -> Layout:
 
 def _each(given: tuple[float, ...], default: float, count: int, what: str) -> np.ndarray:
     if len(given) not in (0, 1, count):
-        raise UsageError(f"images: {what} has {len(given)} numbers: give 1, or {count}")
+        wanted = "1" if count == 1 else f"1, or {count}"
+        raise UsageError(f"images: {what} has {len(given)} numbers: give {wanted}")
     return np.broadcast_to(np.asarray(given or (default,), np.float32), (count,))
 
 

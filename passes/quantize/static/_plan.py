@@ -236,17 +236,23 @@ class Planner:
             self._plan.results[node] = last.outputs[0]
 
     def _set_apart(self) -> None:
-        """Finds the results of what the user excludes that an integer kernel could make."""
+        """Finds the results of what the user excludes, or does not include, that an integer kernel could make."""
         made = self._plan.made
         for value in self._plan.tensors:
             node = None if value in made else value.producer()
-            while node is not None and not self._selection.excluding(node):
+            while node is not None and not self._left_out(node):
                 before = node.inputs[0] if self._limits(node) else None
                 node = None if before is None else before.producer()
             if node is None or not node.inputs:
                 continue
             if self._limits(node) or all(v is None or v in made for v in node.inputs):
                 self._plan.apart.add(value)
+
+    def _left_out(self, node: ir.Node) -> bool:
+        """Whether the user wants it in float; not being included, only what computes: the rest loses nothing in integers."""
+        if self._limits(node) or node.op_type in self._table.carried:
+            return bool(self._selection.excluding(node))
+        return bool(self._selection.refusal(node))
 
     def _limits(self, node: ir.Node) -> bool:
         """Whether it is an operator that the quantisation of its result absorbs."""

@@ -114,8 +114,9 @@ class Quantize(Pass):
         for node in leave_out(main.plan, statistics, main.planner.data):
             context.stats.decline(RULE, where(node), f"{node.op_type}: {main.plan.reasons[node]}")
         for part in parts:
+            widened = wide_roots(wide, part.planner, part.plan)
             for node in leave_out_drowned(
-                part.plan, part.planner, context.facts, statistics, scheme
+                part.plan, part.planner, context.facts, statistics, scheme, widened
             ):
                 reason = f"{node.op_type}: {part.plan.reasons[node]}"
                 context.stats.decline(RULE, where(node), reason)

@@ -68,3 +68,47 @@ def test_a_bias_that_masks_channels(body: str) -> None:
         for sample in samples:
             wanted, found = run(model, sample)[0][:, :6], run(after, sample)[0][:, :6]
             assert snr(wanted, found) > 25
+
+
+def _gemm(huge: float) -> onnx.ModelProto:
+    text = """<ir_version: 10, opset_import: ["" : 21]>
+        g (float[4,16] x) => (float[4,8] y) { y = Gemm(x, w, b) }"""
+    return parse(text, w=numbers(16, 8), b=np.where(np.arange(8), numbers(8), np.float32(huge)))
+
+
+@pytest.mark.parametrize(
+    ("options", "huge", "kept"),
+    [
+        ("bits=7,activations=u16", -2e3, False),
+        ("bits=7", -2e5, False),
+        ("bits=7,activations=u16", -2e5, True),
+        ("bits=7,wide=Gemm", -2e5, True),
+        ("activations=fp8,weights=fp8", -1e9, False),
+    ],
+)
+def test_how_large_a_bias_may_be_depends_on_how_it_is_stored(
+    options: str, huge: float, kept: bool
+) -> None:
+    """Steps of 16 bits are finer, so that a smaller one does not fit; beside 8-bit floats it stays in float."""
+    model, samples = _gemm(huge), feeds(4, 16)
+    outcome = quantise(model, samples, f"granularity=tensor,{options}")
+    reasons = outcome.stats.declined["quantize"]
+    assert any("its bias is so large" in reason for reason in reasons) == kept
+    after = checked(outcome)
+    assert ("QuantizeLinear" in {node.op_type for node in after.graph.node}) != kept
+    for sample in samples:
+        assert snr(run(model, sample)[0][:, 1:], run(after, sample)[0][:, 1:]) > 22
+
+
+@pytest.mark.parametrize("options", ["activations=u16", "activations=s16", 'wide="Add;Conv"'])
+def test_masks_that_16_bits_hold(options: str) -> None:
+    model = masked("c = Sigmoid(b)", -1e4)
+    model.opset_import[0].version, model.ir_version = 21, 10
+    samples = feeds(1, 3, 8, 8)
+    for asked, kept in (("bits=7", True), (f"bits=7,{options}", False)):
+        outcome = quantise(model, samples, asked)
+        reasons = outcome.stats.declined["quantize"]
+        assert any(reason.startswith(f"Add: {MASKED}") for reason in reasons) == kept
+        after = checked(outcome)
+        for sample in samples:
+            assert snr(run(model, sample)[0], run(after, sample)[0]) > 24

@@ -57,6 +57,37 @@ def test_it_computes_in_float(
         assert snr(reference, other) > 25
 
 
+@pytest.mark.parametrize(
+    ("between", "float_op", "integer_op"),
+    [
+        ("s = Add(a, b)", "Add", "QLinearAdd"),
+        ("s = Sigmoid(a)", "Sigmoid", "QLinearSigmoid"),
+        ("t = Mul(a, b) s = Relu(t)", "Mul", "QLinearMul"),
+    ],
+)
+def test_so_does_what_is_not_included(
+    between: str, float_op: str, integer_op: str, tmp_path: Path
+) -> None:
+    model = network(between)
+    feeds = [{"x": rng.normal(size=(1, 3, 16, 16)).astype(np.float32)} for _ in range(4)]
+    part = quantised(model, feeds, "include=Conv")
+    found = kernels(part, tmp_path)
+    assert (found[float_op], found[integer_op]) == (1, 0)
+    assert found["QLinearConv"] == (2 if "b" not in between else 3)
+    for feed in feeds:
+        assert snr(run(model, feed)[0], run(part, feed)[0]) > 25
+
+
+@pytest.mark.parametrize("between", ["s = Relu(a)", "s = MaxPool<kernel_shape=[2,2]>(a)"])
+def test_what_only_limits_or_moves_values_need_not_be_included(
+    between: str, tmp_path: Path
+) -> None:
+    feeds = [{"x": rng.normal(size=(1, 3, 16, 16)).astype(np.float32)} for _ in range(4)]
+    part = quantised(network(between), feeds, "include=Conv")
+    assert "Sum" not in {node.op_type for node in part.graph.node}
+    assert "Sum" not in kernels(part, tmp_path)
+
+
 def test_nothing_is_added_where_no_integer_kernel_could_come_of_it() -> None:
     text = """<ir_version: 8, opset_import: ["" : 17]>
         g (float[N,5,8] x) => (float[N,5,8] y) { p = MatMul(x, w) s = Add(p, b) y = MatMul(s, v) }"""

@@ -233,6 +233,7 @@ def test_an_interrupt_keeps_what_was_gathered_and_can_be_gone_on_from(
     assert checkpoint.read_text() == (tmp_path / "whole.json").read_text()
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_interrupt_ends_it_at_once(tmp_path: Path, write: Writer) -> None:
     """The first is at a sample that never ends, so that asking is in vain."""
     (tmp_path / "hanging.py").write_text(

@@ -48,6 +48,7 @@ def test_without_pillow(tmp_path: Path, spec: Spec, monkeypatch: pytest.MonkeyPa
         ((1, 5, 4, 6), {}, "has 5 channels in layout nchw, rgb gives 3"),
         ((1, 3, 4, 6), {"channels": "gray"}, "has 3 channels in layout nchw, gray gives 1"),
         ((1, 3, 4, 6), {"mean": (0.5, 0.5)}, "mean has 2 numbers: give 1, or 3"),
+        ((1, 1, 4, 6), {"mean": (0.5, 0.5)}, "mean has 2 numbers: give 1$"),
         ((2, 3, "H", "W"), {}, "holds 2 pictures: say --size"),
         ((1, 3, 4, 6), {"std": (0.0,)}, "std of 0"),
         ((1, 3, 4, 6), {"layout": "hwc"}, "use nchw or nhwc"),
