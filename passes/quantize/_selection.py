@@ -32,8 +32,12 @@ class Selection:
         """Reads two options, whose names are separated by ``;``."""
         return Selection(_words(include), _words(exclude))
 
-    def check(self, nodes: Iterable[ir.Node]) -> None:
+    def check(self, nodes: Iterable[ir.Node], purpose: str = "include") -> None:
         """Refuses patterns that match nothing.
+
+        Args:
+            nodes: All nodes.
+            purpose: What is done to what is included, for the message.
 
         Raises:
             UsageError: A pattern matches no name, result, constant or operator of the nodes.
@@ -41,7 +45,7 @@ class Selection:
         if not (self.include or self.exclude):
             return
         known = list(dict.fromkeys(name for node in nodes for name in _names(node)))
-        for option, patterns in (("include", self.include), ("exclude", self.exclude)):
+        for option, patterns in ((purpose, self.include), ("exclude", self.exclude)):
             for pattern in patterns:
                 if not _matches([pattern], known):
                     raise UsageError(

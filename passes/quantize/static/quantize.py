@@ -100,7 +100,7 @@ class Quantize(Pass):
         selection.check(graph.all_nodes())
         wide = selected(self.wide, scheme)
         if wide is not None:
-            wide.check(graph.all_nodes())
+            wide.check(graph.all_nodes(), "give 16 bits")
         _refuse(context.model, scheme, wide is not None)
         parts = parts_of(context, table, selection)
         _report(context, [part.plan for part in parts])
@@ -124,14 +124,20 @@ class Quantize(Pass):
         parts = reached(context, parts, statistics)
         # Inner graphs first: they read what is around them as it is, and the outer graph sees to that afterwards.
         records = [
-            self._place(context, part, statistics, scheme, method) for part in reversed(parts)
+            self._place(context, part, statistics, scheme, method, wide) for part in reversed(parts)
         ]
         context.details[RULE] = joined(reversed(records))
         context.refresh()
         return sum(len(part.plan.integer) for part in parts)
 
     def _place(
-        self, context: Context, part: Part, statistics: Statistics, scheme: Scheme, method: str
+        self,
+        context: Context,
+        part: Part,
+        statistics: Statistics,
+        scheme: Scheme,
+        method: str,
+        wide: Selection | None,
     ) -> Record:
         def range_of(value: ir.Value, kind: QType) -> tuple[float, float]:
             seen = statistics.tensors[value.name or ""]
@@ -139,8 +145,8 @@ class Quantize(Pass):
             balanced = scheme.symmetric and not one_sided
             return choose_range(seen, method, kind, balanced)
 
-        wide = wide_roots(selected(self.wide, scheme), part.planner, part.plan)
-        scales = activation_scales(context.facts, part.plan, scheme, range_of, wide)
+        roots = wide_roots(wide, part.planner, part.plan)
+        scales = activation_scales(context.facts, part.plan, scheme, range_of, roots)
         means = channel_means(part.plan, statistics) if self.bias_correct else None
         notes = Notes(part.plan, scales, statistics.tensors)
         Placement(context, part.graph, part.planner, part.plan, scales, scheme, notes, means).run()
@@ -152,7 +158,7 @@ class Quantize(Pass):
             raise UsageError(f"no granularity {granularity!r} here; choose channel or tensor")
         weights = qtype(self.weights or table.weights)
         if self.bits:
-            if not 2 <= self.bits <= weights.bits:
+            if weights.floating or not 2 <= self.bits <= weights.bits:
                 raise UsageError(f"cannot use {self.bits} bits of {weights.name}")
             weights = weights.narrowed(self.bits)
         activations = qtype(self.activations or table.activations)

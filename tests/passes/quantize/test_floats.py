@@ -76,6 +76,7 @@ def test_no_kernel_of_the_cpu_provider_computes_with_them(tmp_path: Path) -> Non
         ("activations=fp8", 21, "give both types as fp8"),
         ("weights=fp8", 21, "give both types as fp8"),
         (f"{FP8},method=entropy", 21, "entropy reckons with steps of equal size"),
+        (f"{FP8},bits=7", 21, "cannot use 7 bits of fp8"),
         (FP8, 19, "begins with opset 21: add --opset 21"),
     ],
 )

@@ -262,7 +262,7 @@ def test_what_a_wide_layer_reads_and_makes_has_16_bits() -> None:
 @pytest.mark.parametrize(
     ("options", "opset", "message"),
     [
-        ('wide="nope"', 21, "nothing to include is called 'nope'"),
+        ('wide="nope"', 21, "nothing to give 16 bits is called 'nope'"),
         ('wide="c"', 17, "begins with opset 21"),
         ('wide="c",activations=u16', 21, "activations are u16 everywhere"),
     ],
