@@ -15,7 +15,7 @@ import onnx_ir as ir
 from onnxopt.analysis.dims import Dim
 from onnxopt.rewrite import Builder, Declined, Match, Op, one_of, op
 
-from .._forms import SliceRange, build_slice, reshape_target
+from .._forms import SliceRange, build_slice, nonnegative_axes, reshape_target
 from ._columns import Columns, columns_of, is_pair_axis, member_of
 from ._near import ACTIVATION_TYPES
 from ._waves import Wave, settled_shape, unpaired
@@ -23,7 +23,11 @@ from ._waves import Wave, settled_shape, unpaired
 
 def _laid_side_by_side(first: Op, second: Op) -> Op:
     return op.Reshape(
-        op.Concat(op.Unsqueeze(first, ...), op.Unsqueeze(second, ...), bind="concat"),
+        op.Concat(
+            op.Unsqueeze(first, ..., bind="first"),
+            op.Unsqueeze(second, ..., bind="second"),
+            bind="concat",
+        ),
         ...,
         bind="laid",
     )
@@ -101,7 +105,10 @@ def interleaved(m: Match) -> Interleaved:
     sequence, batch = _positions(m, cos, dims, turning)
     if _positions(m, sin, dims, turning) != (sequence, batch):
         raise Declined("cosine and sine are for different positions")
-    if m.shape(m.node("concat").outputs[0]) != (*dims[:3], even.count, 2):
+    apart = () if turning else ("first", "second")
+    if m.shape(m.node("concat").outputs[0]) != (*dims[:3], even.count, 2) or any(
+        nonnegative_axes(m, m.node(name)) != [4] for name in apart
+    ):
         raise Declined("the columns are not laid side by side")
     if m.shape(m.node("laid").outputs[0]) != dims:
         raise Declined("the columns are laid out otherwise than they were")

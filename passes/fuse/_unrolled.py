@@ -126,7 +126,10 @@ def _fits(facts: Facts, step: Step) -> bool:
 
 
 def _sequences(steps: Sequence[Step]) -> list[list[Step]]:
-    """Strings steps together, each fed with what the one before made."""
+    """Strings steps together, each fed with what the one before made; sequences that end last come first.
+
+    A sequence may be fed with the results of one that ends before it, which are other values once that one is fused.
+    """
     after: dict[tuple[object, ...], list[Step]] = {}
     for step in steps:
         after.setdefault((step.before, step.cell), []).append(step)
@@ -140,7 +143,8 @@ def _sequences(steps: Sequence[Step]) -> list[list[Step]]:
             chain.append(following[0])
         if len(chain) >= FEWEST:
             found.append(chain)
-    return found
+    places = {step.after[0]: place for place, step in enumerate(steps)}
+    return sorted(found, key=lambda chain: places[chain[-1].after[0]], reverse=True)
 
 
 def _refusal(context: Context, graph: ir.Graph | ir.Function, steps: Sequence[Step]) -> str | None:

@@ -10,14 +10,14 @@ import onnx_ir as ir
 from onnxopt.rewrite import Builder, Declined, Match, Op, op, rule
 from onnxopt.rewrite.pattern import OpFactory
 
-from .._forms import SliceRange, build_slice, normalize
+from .._forms import SliceRange, build_slice, input_of, normalize
 from ._columns import Columns, columns_of
 
 
 def partial_rotations(operators: OpFactory) -> tuple[Op, Op]:
     """Returns the patterns, with heads apart before the sequence, and with heads joined after it."""
     apart = operators.RotaryEmbedding("piece", ..., bind="rotary")
-    joined = operators.RotaryEmbedding(op.Reshape("piece", ...), ..., bind="rotary")
+    joined = operators.RotaryEmbedding(op.Reshape("piece", ..., bind="joined"), ..., bind="rotary")
     parted = op.Reshape(joined, ..., bind="parted")
     return op.Concat(apart, "rest", bind="concat"), op.Concat(parted, "rest", bind="concat")
 
@@ -42,6 +42,8 @@ def widened(m: Match, build: Builder) -> ir.Value:
     if first.step != 1 or others != after or m.shape(source)[:3] != shape[:3]:
         raise Declined("the columns are not neighbours of one value")
     joined = m.has("parted")
+    if joined:
+        _require_heads_kept(m, count)
     heads = shape[2 if joined else 1]
     if not isinstance(heads, int) or (joined and m.shape(m.node("parted").outputs[0]) != shape):
         raise Declined("the number of heads is not known")
@@ -55,6 +57,19 @@ def widened(m: Match, build: Builder) -> ir.Value:
     if not joined:
         return made
     return build.op("Reshape", made, build.ints("parted", [0, 0, heads, width]))
+
+
+def _require_heads_kept(m: Match, width: int) -> None:
+    """Declines where the operator does not see the heads of the piece, joined, as the heads they are."""
+    rotary, (batch, sequence, heads, _) = m.node("rotary"), m.shape("piece")
+    if not isinstance(heads, int):
+        raise Declined("the number of heads is not known")
+    if m.shape(m.node("joined").outputs[0]) != (batch, sequence, heads * width):
+        raise Declined("the heads are laid out otherwise")
+    # Cosine or sine, for the standard's operator and for onnxruntime's, tell how wide a head is for it.
+    table = input_of(rotary, 2)
+    if table is None or m.shape(table)[-1:] != (width // 2,):
+        raise Declined("the operator parts the heads otherwise")
 
 
 @rule(*partial_rotations(op))

@@ -166,6 +166,8 @@ def _reset_after(facts: Facts, linear: Linear, data: ir.Value, hidden: ir.Value)
     if part != last_span(facts, value) or weight is None:
         return None
     for reset, kept, node in _resets(facts, value):
+        if last_span(facts, kept) != part:
+            continue
         product = read_linear(facts, kept, part)
         recurrent = product.of(hidden)
         if recurrent is not None and len(product.products) == 1 and not product.others:

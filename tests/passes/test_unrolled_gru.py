@@ -61,6 +61,7 @@ def _model(body: str, outputs: str, opset: int = 17, steps: int = STEPS) -> onnx
         "wjn": (SIZE + WIDTH, SIZE),
         "back": (SIZE, WIDTH),
         "row": (1, SIZE),
+        "column": (SIZE, 1),
     }
     for gate in "rzn":
         shapes |= {f"w{gate}": (WIDTH, SIZE), f"u{gate}": (SIZE, SIZE), f"b{gate}": (SIZE,)}
@@ -177,6 +178,17 @@ def test_cut_by_slices() -> None:
     for name, number in numbers.items():
         before.graph.initializer.append(onnx.numpy_helper.from_array(np.array([number]), name))
     _assert_fuses(before, _feeds())
+
+
+def test_declines_a_product_of_one_column_that_is_spread() -> None:
+    spelling = SPELLINGS["a product for each gate"].replace(
+        "kn{t} = Gemm<transB=1>({h}, un)", "kn{t} = MatMul({h}, column)"
+    )
+    before = _model(_unrolled(spelling), LAST)
+    after = support.result(support.optimise(before, "fuse-unrolled-gru"))
+    assert not support.op_types(after.graph)["GRU"]
+    for want, got in zip(run_small(before, _feeds()), run_small(after, _feeds()), strict=True):
+        np.testing.assert_array_equal(got, want)
 
 
 def _changed(old: str, new: str, at: int = 3) -> str:

@@ -28,6 +28,7 @@ def _model(body: str, outputs: str, opset: int = 17) -> onnx.ModelProto:
         "w": rng.standard_normal((4 * SIZE, WIDTH)),
         "r": rng.standard_normal((4 * SIZE, SIZE)),
         "r2": rng.standard_normal((4 * SIZE, SIZE)),
+        "w2": rng.standard_normal((4 * SIZE, SIZE)),
         "b": rng.standard_normal(4 * SIZE),
         "d": rng.standard_normal(4 * SIZE),
         "back": rng.standard_normal((SIZE, WIDTH)),
@@ -64,6 +65,30 @@ def test_fuses(tail: str, outputs: str) -> None:
     after = support.result(support.optimise(before, "fuse-unrolled-lstm"))
     found = support.op_types(after.graph)
     assert found["LSTM"] == 1
+    assert not found["Gemm"] + found["Sigmoid"] + found["Tanh"]
+    feeds = _feeds()
+    for want, got in zip(run_small(before, feeds), run_small(after, feeds), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def _stacked(by_layer: bool) -> str:
+    """Two layers, the second fed with the states of the first, and begun with its last ones where it comes after."""
+    names = [("h14", "c14"), *((f"h{t}", f"c{t}") for t in range(20, 25))]
+    if not by_layer:
+        names[0] = ("h", "c")
+    below = [("h", "c"), *((f"h{t}", f"c{t}") for t in range(10, 15))]
+    first = [_step(10 + t, f"x{t}", *below[t]) for t in range(5)]
+    second = [_step(20 + t, f"h{10 + t}", *names[t], "r2").replace(" w,", " w2,") for t in range(5)]
+    pairs = zip(first, second, strict=True)
+    return "".join(first + second if by_layer else [step for pair in pairs for step in pair])
+
+
+@pytest.mark.parametrize("by_layer", [True, False])
+def test_fuses_stacked_layers(by_layer: bool) -> None:
+    before = _model(_stacked(by_layer), f"float[N,{SIZE}] h24, float[N,{SIZE}] h22")
+    after = support.result(support.optimise(before, "fuse-unrolled-lstm"))
+    found = support.op_types(after.graph)
+    assert found["LSTM"] == 2
     assert not found["Gemm"] + found["Sigmoid"] + found["Tanh"]
     feeds = _feeds()
     for want, got in zip(run_small(before, feeds), run_small(after, feeds), strict=True):
